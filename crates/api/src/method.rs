@@ -1,0 +1,95 @@
+//! The methods: name, parameters, reply, errors. One trait, one row each.
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::ErrorCode::{self, *};
+use crate::{log, module, session, stats};
+
+/// A method of the API. A client calls it by type; the server registers it by type; the OpenRPC document
+/// is made from it.
+pub trait Method {
+    /// The name on the wire, `<noun>_<verb>`.
+    const NAME: &'static str;
+    /// One sentence for the document.
+    const SUMMARY: &'static str;
+    /// The errors that a caller has to expect, besides JSON-RPC's own.
+    const ERRORS: &'static [ErrorCode];
+    /// The parameters, by name or in the order of the fields.
+    type Params: Serialize + DeserializeOwned + JsonSchema + Send;
+    /// The reply.
+    type Reply: Serialize + DeserializeOwned + JsonSchema + Send;
+}
+
+/// The parameters of a method that has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoParams {}
+
+/// Sees every method as a type.
+pub trait Visitor {
+    /// Called once for each method.
+    fn row<M: Method>(&mut self);
+}
+
+macro_rules! methods {
+    ($($ty:ident = $name:literal, $summary:literal, $params:ty => $reply:ty, [$($error:expr),*];)*) => {
+        $(
+            #[doc = $summary]
+            #[derive(Debug, Clone, Copy)]
+            pub struct $ty;
+
+            impl Method for $ty {
+                const NAME: &'static str = $name;
+                const SUMMARY: &'static str = $summary;
+                const ERRORS: &'static [ErrorCode] = &[$($error),*];
+                type Params = $params;
+                type Reply = $reply;
+            }
+        )*
+
+        /// Calls `visitor.row::<M>()` for every method `M`, in the order of the document.
+        pub fn each<V: Visitor>(visitor: &mut V) {
+            $(visitor.row::<$ty>();)*
+        }
+
+        /// The names of all methods, in the order of the document.
+        pub const NAMES: &[&str] = &[$($name),*];
+    };
+}
+
+methods! {
+    HealthMethod = "health", "Tells whether the server works.",
+        NoParams => stats::Health, [];
+    SessionStartMethod = "session_start", "Starts a session: runs a module in a process of its own.",
+        session::SessionStart => session::SessionStarted,
+        [ModuleNotFound, ModuleInvalid, ModuleImportMissing, ModuleUnsupported, PathNotAllowed, TooLarge,
+         QueueFull, ResourceExhausted, Draining, Unavailable];
+    SessionStopMethod = "session_stop", "Stops a session: SIGTERM, then SIGKILL after the grace. It returns when the session ended.",
+        session::SessionStop => session::Done, [SessionNotFound];
+    SessionListMethod = "session_list", "Lists sessions, newest first, page by page.",
+        session::SessionList => session::SessionPage, [];
+    SessionGetMethod = "session_get", "Shows one session.",
+        session::SessionRef => session::SessionInfo, [SessionNotFound];
+    SessionLogsMethod = "session_logs", "Reads lines of a session's log; waits for them when asked to.",
+        log::SessionLogs => log::LogPage, [SessionNotFound];
+    SessionResultMethod = "session_result", "Shows how a session ended and what it printed; null while it runs.",
+        session::SessionRef => Option<session::SessionResult>, [SessionNotFound];
+    SessionWaitMethod = "session_wait", "Waits until a session ended and shows its result; null when the wait ran out first.",
+        session::SessionWait => Option<session::SessionResult>, [SessionNotFound];
+    SessionStdinMethod = "session_stdin", "Writes to a session's standard input, closes it, or both.",
+        session::SessionStdin => session::Done, [SessionNotFound, InvalidState];
+    ModulePutMethod = "module_put", "Registers a module under a name. Large files go to POST /modules/{name}.",
+        module::ModulePut => module::ModuleDetail,
+        [NameInvalid, ModuleInvalid, ModuleImportMissing, ModuleUnsupported, DigestMismatch, TooLarge, ResourceExhausted];
+    ModuleListMethod = "module_list", "Lists the registered modules by name.",
+        NoParams => module::ModuleList, [];
+    ModuleGetMethod = "module_get", "Shows one module: its size, imports, exports and the state of its artifact.",
+        module::ModuleRef => module::ModuleDetail, [ModuleNotFound];
+    ModuleRemoveMethod = "module_remove", "Removes a registered name, and the content once no name and no session uses it.",
+        module::ModuleRef => session::Done, [ModuleNotFound, ModuleInUse];
+    StatsMethod = "stats", "Shows what the server does: sessions, pool, logs, memory.",
+        NoParams => stats::Stats, [];
+    DiscoverMethod = "rpc.discover", "Returns this document.",
+        NoParams => serde_json::Value, [];
+}

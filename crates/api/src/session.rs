@@ -1,0 +1,457 @@
+//! Sessions: what a request says, what a session is, how it ended.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What `session_start` asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionStart {
+    /// A registered name (`hello`), a digest (`sha256:…`), or an absolute path in a folder that the server allows.
+    pub module: String,
+    /// Arguments after the program's name (`argv[1..]`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment variables. Nothing of the server's own environment is passed on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env_vars: BTreeMap<String, String>,
+    /// The guest path that relative paths start from; it must lie in one of `dirs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Text for standard input, followed by end of file unless `stdin_open`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+    /// Bytes for standard input in base64, instead of `stdin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin_base64: Option<String>,
+    /// Keep standard input open for `session_stdin`.
+    #[serde(default)]
+    pub stdin_open: bool,
+    /// Host folders that the guest may use. None by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dirs: Vec<DirGrant>,
+    /// Wall-clock limit in milliseconds, counted from the start; the session ends as `timed_out`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Limit of the guest's linear memory in MiB, enforced as WebAssembly pages of 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit_mb: Option<u32>,
+    /// Output kept, in bytes of both streams together; what is beyond it is dropped and counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_limit_bytes: Option<u64>,
+    /// Which engine runs it; by default the file's header decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineKind>,
+    /// Also send every line to the system's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_logs: Option<bool>,
+    /// Names and values to find the session by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A host folder that a guest may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DirGrant {
+    /// Absolute path of the folder on the host.
+    pub host: String,
+    /// Where the guest sees it, for example `/data` or `.`; the host path by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<String>,
+    /// What the guest may do there.
+    #[serde(default)]
+    pub mode: DirMode,
+}
+
+/// What a guest may do in a folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirMode {
+    /// Look and read.
+    #[default]
+    Read,
+    /// Also create, change and remove.
+    ReadWrite,
+}
+
+/// The engines that can run a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// WasmEdge: core modules with WASI preview 1.
+    Wasmedge,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// Accepted; waiting for a worker.
+    Pending,
+    /// A worker has it.
+    Running,
+    /// It ended with exit code 0.
+    Succeeded,
+    /// It ended in any other way; the outcome says which.
+    Failed,
+    /// It was stopped by request.
+    Cancelled,
+}
+
+impl SessionState {
+    /// Whether the session is over.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The guest returned or called `proc_exit`.
+    Exited {
+        /// The exit code; 0 is success.
+        code: i32,
+    },
+    /// The guest broke a rule of WebAssembly.
+    Trapped {
+        /// A stable name such as `unreachable` or `memory_out_of_bounds`.
+        trap: String,
+        /// The engine's own words.
+        message: String,
+    },
+    /// The engine refused the module when the session began.
+    LoadFailed {
+        /// The engine's own words.
+        message: String,
+    },
+    /// `timeout_ms` ran out.
+    TimedOut,
+    /// The guest wanted more memory than `memory_limit_mb`, and failed without it.
+    MemoryLimit,
+    /// A signal that hero_runner did not send ended the process.
+    Killed {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// `session_stop` ended it, or it was stopped before it began.
+    Cancelled,
+    /// The worker or its zygote was lost, or what it said did not fit how it ended.
+    WorkerLost,
+    /// The server died while the session ran.
+    Interrupted,
+}
+
+impl Outcome {
+    /// Exit code 0.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Exited { code: 0 })
+    }
+
+    /// The public state that this outcome leads to.
+    #[must_use]
+    pub fn state(&self) -> SessionState {
+        match self {
+            Self::Exited { code: 0 } => SessionState::Succeeded,
+            Self::Cancelled => SessionState::Cancelled,
+            _ => SessionState::Failed,
+        }
+    }
+
+    /// The stable name of the kind, as on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Exited { .. } => "exited",
+            Self::Trapped { .. } => "trapped",
+            Self::LoadFailed { .. } => "load_failed",
+            Self::TimedOut => "timed_out",
+            Self::MemoryLimit => "memory_limit",
+            Self::Killed { .. } => "killed",
+            Self::Cancelled => "cancelled",
+            Self::WorkerLost => "worker_lost",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited { code } => write!(f, "exited with code {code}"),
+            Self::Trapped { trap, message } => write!(f, "trapped ({trap}): {message}"),
+            Self::LoadFailed { message } => write!(f, "the engine refused the module: {message}"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::MemoryLimit => f.write_str("reached its memory limit"),
+            Self::Killed { signal } => write!(f, "killed by signal {signal}"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::WorkerLost => f.write_str("its worker was lost"),
+            Self::Interrupted => f.write_str("interrupted: the server died while it ran"),
+        }
+    }
+}
+
+/// How the process of a session came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StartKind {
+    /// A worker stood ready for it.
+    Parked,
+    /// It had to wait until a worker was forked.
+    Cold,
+}
+
+/// Which code ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunMode {
+    /// The engine's interpreter.
+    Interpreted,
+    /// The compiled artifact.
+    Compiled,
+}
+
+/// The limits that hold for a session, and by which means.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// Wall-clock limit in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Linear memory in MiB, by WebAssembly pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit_mb: Option<u32>,
+    /// Output kept, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_limit_bytes: Option<u64>,
+}
+
+/// One session, as `session_get` and `session_list` show it. Times are milliseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionInfo {
+    /// The session's id.
+    pub session_id: String,
+    /// What the request named as the module.
+    pub module: String,
+    /// The module's content, `sha256:…`.
+    pub digest: String,
+    /// Where it stands.
+    pub state: SessionState,
+    /// Whether it runs and takes requests.
+    pub ready: bool,
+    /// How it ended, once it did.
+    pub outcome: Option<Outcome>,
+    /// The process that runs it, while it runs.
+    pub child_pid: Option<u32>,
+    /// Arguments after the program's name.
+    pub args: Vec<String>,
+    /// Names and values to find the session by.
+    pub labels: BTreeMap<String, String>,
+    /// When it was accepted.
+    pub created_at: u64,
+    /// When a worker took it.
+    pub started_at: Option<u64>,
+    /// When its process was gone.
+    pub ended_at: Option<u64>,
+    /// From start to end (or to now), in milliseconds with fractions.
+    #[schemars(with = "Option<f64>")]
+    pub duration_ms: Option<Millis>,
+    /// CPU time of the process, user and system, in milliseconds, once it ended.
+    pub cpu_ms: Option<u64>,
+    /// The largest resident size of the process in KiB, once it ended.
+    pub max_rss_kb: Option<u64>,
+    /// How its process came to be.
+    pub start: Option<StartKind>,
+    /// Which code ran.
+    pub mode: Option<RunMode>,
+    /// The limits in force.
+    pub limits: Limits,
+    /// Lines written so far; the sequence number of the next one.
+    pub log_next_seq: u64,
+    /// Lines that were dropped by the output limit or by retention.
+    pub log_dropped: u64,
+}
+
+/// Milliseconds with fractions, kept as whole microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis {
+    /// Microseconds.
+    pub micros: u64,
+}
+
+impl Serialize for Millis {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Exact below 2^53 µs, which is 285 years.
+        serializer.serialize_f64(self.micros as f64 / 1000.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = f64::deserialize(deserializer)?;
+        if !(0.0..9e15).contains(&value) {
+            return Err(serde::de::Error::custom("a duration is a number of milliseconds, not negative"));
+        }
+        Ok(Self { micros: (value * 1000.0).round() as u64 })
+    }
+}
+
+/// What `session_result` answers once the session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionResult {
+    /// Exit code 0.
+    pub success: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The guest's exit code, when it exited.
+    pub exit_code: Option<i32>,
+    /// Standard output, invalid UTF-8 replaced; cut to what the history still holds.
+    pub stdout: String,
+    /// Standard error, likewise.
+    pub stderr: String,
+    /// Whether `stdout` or `stderr` is not the whole of what the guest wrote.
+    pub truncated: bool,
+    /// When a worker took it, in milliseconds since the Unix epoch.
+    pub started_at: Option<u64>,
+    /// From start to end, in milliseconds with fractions.
+    #[schemars(with = "Option<f64>")]
+    pub duration_ms: Option<Millis>,
+    /// CPU time of the process, user and system, in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// The largest resident size of the process in KiB.
+    pub max_rss_kb: Option<u64>,
+}
+
+/// Names one session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRef {
+    /// The session's id.
+    pub session_id: String,
+}
+
+/// The reply to `session_start`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionStarted {
+    /// The new session's id.
+    pub session_id: String,
+}
+
+/// What `session_stop` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionStop {
+    /// The session's id.
+    pub session_id: String,
+    /// How long after SIGTERM the process is killed, in milliseconds; 5000 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
+}
+
+/// A reply that says only that it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Done {
+    /// Always true.
+    pub ok: bool,
+}
+
+/// What `session_list` asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionList {
+    /// Only sessions in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<SessionState>,
+    /// Only sessions of this module (name or digest).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// Only sessions with this label: `name` or `name=value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// At most this many, 1 to 1000; 100 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// A page of sessions, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionPage {
+    /// The sessions.
+    pub sessions: Vec<SessionInfo>,
+    /// The cursor of the next page, or null when this is the last.
+    pub next: Option<String>,
+}
+
+/// What `session_wait` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionWait {
+    /// The session's id.
+    pub session_id: String,
+    /// How long to wait, in milliseconds, at most 600000; 60000 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}
+
+/// What `session_stdin` asks for: data, the end of it, or both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionStdin {
+    /// The session's id.
+    pub session_id: String,
+    /// Text to write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// Bytes to write, in base64, instead of `data`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
+    /// Close standard input afterwards.
+    #[serde(default)]
+    pub close: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_has_its_name_on_the_wire() {
+        let outcomes = [
+            Outcome::Exited { code: 7 },
+            Outcome::Trapped { trap: "unreachable".into(), message: "m".into() },
+            Outcome::LoadFailed { message: "m".into() },
+            Outcome::TimedOut,
+            Outcome::MemoryLimit,
+            Outcome::Killed { signal: 9 },
+            Outcome::Cancelled,
+            Outcome::WorkerLost,
+            Outcome::Interrupted,
+        ];
+        for outcome in outcomes {
+            let value = serde_json::to_value(&outcome).unwrap();
+            assert_eq!(value["kind"], outcome.name());
+            assert_eq!(serde_json::from_value::<Outcome>(value).unwrap(), outcome);
+        }
+    }
+
+    #[test]
+    fn a_request_with_an_unknown_key_is_refused() {
+        let error = serde_json::from_str::<SessionStart>(r#"{"module":"hello","tiemout_ms":1}"#).unwrap_err();
+        assert!(error.to_string().contains("tiemout_ms"), "{error}");
+    }
+
+    #[test]
+    fn milliseconds_keep_their_microseconds() {
+        let text = serde_json::to_string(&Millis { micros: 1_234_567 }).unwrap();
+        assert_eq!(text, "1234.567");
+        assert_eq!(serde_json::from_str::<Millis>(&text).unwrap().micros, 1_234_567);
+    }
+}

@@ -1,0 +1,65 @@
+//! What the server says about itself.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The reply to `health` and `GET /health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// `ok`, or `degraded` when something is missing that sessions can do without; `reasons` says what.
+    pub status: String,
+    /// Always `hero_runner`.
+    pub service: String,
+    /// The server's version.
+    pub version: String,
+    /// Why the status is not `ok`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+}
+
+/// The reply to `stats`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stats {
+    /// The server's process.
+    pub server_pid: u32,
+    /// The zygote's process, while there is one.
+    pub zygote_pid: Option<u32>,
+    /// How often a lost zygote was replaced.
+    pub zygote_restarts: u64,
+    /// Since the server started, in milliseconds.
+    pub uptime_ms: u64,
+    /// Sessions that run.
+    pub running: u64,
+    /// Sessions that wait for a worker.
+    pub queued: u64,
+    /// Workers that stand ready.
+    pub parked: u64,
+    /// The most sessions that may run at once.
+    pub max_sessions: u64,
+    /// The most sessions that may wait.
+    pub max_queue: u64,
+    /// Sessions accepted since the server started.
+    pub sessions_total: u64,
+    /// Sessions refused because the queue was full.
+    pub rejected_total: u64,
+    /// Sessions ended since the server started, by the name of their outcome.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Log lines read since the server started.
+    pub log_lines_total: u64,
+    /// Bytes of these lines.
+    pub log_bytes_total: u64,
+    /// Log lines that were dropped: by output limits, by retention, or because the disk was full.
+    pub log_dropped_total: u64,
+    /// Whether the history takes what is written; false while its disk is full or broken.
+    pub history_ok: bool,
+    /// Bytes that the history uses on disk.
+    pub history_bytes: u64,
+    /// Resident memory of the server in KiB.
+    pub server_rss_kb: u64,
+    /// Resident memory of the zygote in KiB.
+    pub zygote_rss_kb: Option<u64>,
+    /// The engine and its version, for example `wasmedge 0.17.1`.
+    pub engine: String,
+}

@@ -1,0 +1,2 @@
+//! What an engine is.
+pub mod wasi;

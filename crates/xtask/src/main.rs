@@ -1,0 +1,26 @@
+//! `cargo xtask`: the project's own tasks.
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "hero_runner's own tasks")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Writes openrpc.json from the Rust types.
+    Openrpc,
+}
+
+fn main() -> Result<()> {
+    match Args::parse().task {
+        Task::Openrpc => {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openrpc.json");
+            std::fs::write(path, api::openrpc::text()).with_context(|| format!("cannot write {path}"))
+        }
+    }
+}
