@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 # Finds WasmEdge 0.17, or makes it. Sets
-#   WASMEDGE_FOUND    the folder that holds include/ and lib/, empty for "standalone"
+#   WASMEDGE_FOUND    the folder that holds include/ and lib/
+#   WASMEDGE_LIB      its libraries, where the system's loader does not look by itself
 #   WASMEDGE_RUNTIME  the private prefix's libraries, empty for every other kind
-#   WASMEDGE_FEATURES cargo arguments that the choice needs
 
 WASMEDGE_SERIES=0.17
 WASMEDGE_PREFIX="$CACHE/wasmedge-$WASMEDGE_SERIES"
+WASMEDGE_RELEASE="$CACHE/wasmedge-$WASMEDGE_SERIES-release"
 
 # The release that a folder's header states, such as 0.17.1.
 wasmedge_version() { # FOLDER
@@ -21,13 +22,29 @@ wasmedge_usable() { # FOLDER
     compgen -G "$1/lib/*/libwasmedge.so*" >/dev/null
 }
 
-# The crate's `standalone` feature downloads the release while it builds. Its
-# archive sits behind a redirect to a second host, so only fetching from it
-# tells whether the build would succeed.
+# WasmEdge's own release, fetched by the crate's `standalone` feature. The archive
+# sits behind a redirect to a second host, so only asking for it tells whether
+# that build would succeed.
 wasmedge_release_reachable() {
   have curl || return 1
-  local url="https://github.com/WasmEdge/WasmEdge/releases/download/0.17.1/SHA256SUM"
-  curl --silent --fail --location --output /dev/null --connect-timeout 5 --max-time 15 "$url"
+  local archive
+  archive="WasmEdge-0.17.1-manylinux_2_28_$(uname -m).tar.gz"
+  curl --silent --fail --head --location --output /dev/null --connect-timeout 5 --max-time 15 \
+    "https://github.com/WasmEdge/WasmEdge/releases/download/0.17.1/$archive"
+}
+
+# The feature leaves the release deep inside the build folder, where a cleaning
+# would take it from under the installed programs. So it is asked for once, in a
+# folder of its own (running the build scripts is enough), and kept: from then on
+# this is a WasmEdge like any other, and plain cargo commands find it.
+wasmedge_make_release() { # TEMP
+  local temp=$1 header
+  say "WasmEdge $WASMEDGE_SERIES: fetching its own release through the crate (once, takes a few minutes)"
+  (cd "$ROOT" && cargo check --package hero_runner_zygote --features standalone --target-dir "$temp/build" >&2)
+  header="$(find "$temp/build" -path '*/standalone/*' -name wasmedge.h -print -quit)"
+  [ -n "$header" ] || die "the crate's standalone feature left no WasmEdge behind"
+  mv "${header%/include/wasmedge/wasmedge.h}"/* "$temp/"
+  rm -rf "$temp/build"
 }
 
 wasmedge_make_prefix() { # TEMP
@@ -64,60 +81,76 @@ WRAPPER
   "$temp/bin/wasmedge" --version >&2 || die "the private WasmEdge does not run"
 }
 
+# The folder of a found WasmEdge's libraries, empty for those that the system's
+# loader finds by itself.
+wasmedge_lib() { # FOLDER
+  case "$1" in /usr | /usr/local) return 0 ;; esac
+  local lib
+  for lib in "$1/lib64" "$1/lib"; do
+    if compgen -G "$lib/libwasmedge.so*" >/dev/null; then
+      printf '%s' "$lib"
+      return 0
+    fi
+  done
+}
+
+wasmedge_use() { # FOLDER
+  WASMEDGE_FOUND=$1
+  # Our own prefix needs its own loader, also when it was named by hand.
+  if compgen -G "$1/runtime/lib/ld-linux-*" >/dev/null; then
+    WASMEDGE_RUNTIME="$1/runtime/lib"
+  else
+    WASMEDGE_LIB="$(wasmedge_lib "$1")"
+  fi
+}
+
 wasmedge_find() {
   local folder candidate obstacle
-  WASMEDGE_FOUND='' WASMEDGE_RUNTIME='' WASMEDGE_FEATURES=()
+  WASMEDGE_FOUND='' WASMEDGE_LIB='' WASMEDGE_RUNTIME=''
 
   if [ -n "${WASMEDGE_DIR:-}" ]; then
-    wasmedge_usable "$WASMEDGE_DIR" ||
-      die "WASMEDGE_DIR=$WASMEDGE_DIR holds no WasmEdge $WASMEDGE_SERIES (found: '$(wasmedge_version "$WASMEDGE_DIR")')" \
+    folder="${WASMEDGE_DIR%/}"
+    wasmedge_usable "$folder" ||
+      die "WASMEDGE_DIR=$folder holds no WasmEdge $WASMEDGE_SERIES (found: '$(wasmedge_version "$folder")')" \
         "Point it at the folder that holds include/ and lib/, or unset it."
-    WASMEDGE_FOUND=$WASMEDGE_DIR
-    # Our own prefix, named by hand, still needs its loader.
-    if [ -d "$WASMEDGE_DIR/runtime/lib" ]; then WASMEDGE_RUNTIME="$WASMEDGE_DIR/runtime/lib"; fi
+    wasmedge_use "$folder"
     return 0
   fi
 
-  for folder in "$HOME/.wasmedge" /usr/local /usr; do
+  # What an earlier run made comes last in this list, but before any network.
+  for folder in "$HOME/.wasmedge" /usr/local /usr "$WASMEDGE_RELEASE" "$WASMEDGE_PREFIX"; do
     if wasmedge_usable "$folder"; then
-      WASMEDGE_FOUND=$folder
+      wasmedge_use "$folder"
       return 0
     fi
   done
 
-  # Made by an earlier run: do not ask the network again.
-  if [ -d "$WASMEDGE_PREFIX" ]; then
-    WASMEDGE_FOUND=$WASMEDGE_PREFIX WASMEDGE_RUNTIME="$WASMEDGE_PREFIX/runtime/lib"
-    return 0
-  fi
-
   apt_lists
   candidate="$(apt_candidate libwasmedge-dev)"
   case "$candidate" in
-    *"$WASMEDGE_SERIES"*)
+    "$WASMEDGE_SERIES".* | *:"$WASMEDGE_SERIES".*)
       apt_install "WasmEdge $WASMEDGE_SERIES" libwasmedge-dev
-      if wasmedge_usable /usr; then
-        WASMEDGE_FOUND=/usr
-        return 0
-      fi
+      wasmedge_usable /usr || die "libwasmedge-dev $candidate was installed, and /usr still holds no WasmEdge"
+      wasmedge_use /usr
+      return 0
       ;;
   esac
 
-  if [ -e "$CACHE/wasmedge-standalone" ] || wasmedge_release_reachable; then
-    # Remembered, so that a later run without network makes the same choice.
-    mkdir -p "$CACHE" && : >"$CACHE/wasmedge-standalone"
-    WASMEDGE_FEATURES=(--features hero_runner_zygote/standalone)
+  if wasmedge_release_reachable; then
+    cache_folder "${WASMEDGE_RELEASE##*/}" wasmedge_make_release
+    wasmedge_use "$WASMEDGE_RELEASE"
     return 0
   fi
 
   obstacle="$(debian_testing_obstacle)"
   if [ -n "$obstacle" ]; then
     die "no WasmEdge $WASMEDGE_SERIES on this machine, and none can be fetched" \
-      "Looked at: WASMEDGE_DIR, ~/.wasmedge, /usr/local, /usr; the package manager (offers: ${candidate:-nothing});" \
-      "WasmEdge's releases on GitHub (not reachable); packages of Debian $TESTING_SUITE ($obstacle)." \
-      "Install WasmEdge $WASMEDGE_SERIES (https://wasmedge.org/docs/start/install) and run again, with" \
-      "WASMEDGE_DIR set when it is in an unusual place."
+      "Looked at: WASMEDGE_DIR, ~/.wasmedge, /usr/local, /usr;" \
+      "the package manager (offers: ${candidate:-none});" \
+      "WasmEdge's releases on GitHub (not reachable);" \
+      "packages of Debian $TESTING_SUITE ($obstacle)." \
+      "Install WasmEdge $WASMEDGE_SERIES and run again, with WASMEDGE_DIR set if it is in an unusual place."
   fi
-  cache_folder "wasmedge-$WASMEDGE_SERIES" wasmedge_make_prefix
-  WASMEDGE_FOUND=$WASMEDGE_PREFIX WASMEDGE_RUNTIME="$WASMEDGE_PREFIX/runtime/lib"
+  cache_folder "${WASMEDGE_PREFIX##*/}" wasmedge_make_prefix
+  wasmedge_use "$WASMEDGE_PREFIX"
 }

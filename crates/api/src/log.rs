@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::session::{Outcome, SessionState};
+
 /// What a line of a session's log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -91,4 +93,20 @@ pub struct Gap {
     pub missed: u64,
     /// The sequence number of the next line.
     pub next_seq: u64,
+}
+
+/// The `data` of a `state` event in an SSE stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StateEvent {
+    /// Where the session stands now.
+    pub state: SessionState,
+}
+
+/// The `data` of the `end` event, the last one in an SSE stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndEvent {
+    /// How the session ended.
+    pub outcome: Outcome,
+    /// The state that this is.
+    pub state: SessionState,
 }

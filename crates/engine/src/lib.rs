@@ -1,2 +1,119 @@
-//! What an engine is.
+//! What an engine is: how a module is handed to it, what a run says, and how a run ends.
+//!
+//! An engine runs inside a worker, a process with one thread that serves one session. It knows nothing of
+//! pipes, frames or sockets: the guest's standard streams come in as [`Stdio`], and the end of a run goes out
+//! as an [`Ending`].
+
 pub mod wasi;
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::path::Path;
+
+/// The guest's output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// The guest's standard streams, as the worker provides them.
+pub trait Stdio {
+    /// Takes what the guest writes in one call; returns how many bytes were taken.
+    ///
+    /// # Errors
+    /// When nothing can be written any more; the guest sees the errno.
+    fn write(&mut self, output: Output, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Reads standard input; 0 bytes are its end.
+    ///
+    /// # Errors
+    /// When it cannot be read; the guest sees the errno.
+    fn read(&mut self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+
+    /// Fills a buffer with random bytes that no other session gets.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the guest sees the errno.
+    fn random(&mut self, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// A module as a file, and what the file is.
+#[derive(Debug, Clone, Copy)]
+pub struct Code<'a> {
+    /// Where it lies.
+    pub path: &'a Path,
+    /// Whether it is an artifact that this host's own compile process made, or the module itself.
+    pub compiled: bool,
+}
+
+/// A folder that the guest may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Dir<'a> {
+    /// The host's path; it holds no colon.
+    pub host: &'a str,
+    /// The guest's name for it; it holds no colon.
+    pub guest: &'a str,
+    /// Nothing in it can be changed.
+    pub read_only: bool,
+}
+
+/// What a run says.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// All arguments; the first is the program's name.
+    pub args: &'a [String],
+    /// Environment as `NAME=value`.
+    pub env: &'a [String],
+    /// Folders that the guest may use.
+    pub dirs: &'a [Dir<'a>],
+    /// The most pages of 64 KiB that the guest's memory may have.
+    pub max_pages: u32,
+}
+
+/// How a run ended, as the engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The guest returned (0) or called `proc_exit`.
+    Exited(i32),
+    /// The guest broke a rule.
+    Trapped {
+        /// A stable name, for example `unreachable`.
+        trap: &'static str,
+        /// The engine's words.
+        message: String,
+    },
+    /// The module could not be loaded or instantiated.
+    LoadFailed(String),
+}
+
+/// Why an engine could not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+/// An adapter to a WebAssembly runtime.
+pub trait Engine {
+    /// The runtime and its version, for example `wasmedge 0.17.1`.
+    fn version(&self) -> String;
+
+    /// What the runtime prints when a guest asks for more memory than its limit. With it the supervisor tells
+    /// a guest that failed for want of memory from one that failed by itself.
+    fn growth_refused(&self) -> &'static str;
+
+    /// Brings everything that all sessions need into memory, before the first fork. No thread may be left.
+    ///
+    /// # Errors
+    /// When the runtime does not work on this machine.
+    fn warm(&mut self) -> Result<(), Error>;
+
+    /// Runs a module to its end.
+    fn run(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending;
+
+    /// Compiles a module for this machine.
+    ///
+    /// # Errors
+    /// When the runtime refuses the module or cannot write the artifact.
+    fn compile(&self, module: &Path, artifact: &Path) -> Result<(), Error>;
+}

@@ -1,6 +1,7 @@
 //! The supervisor: the pool of workers, the sessions and their logs. It knows no engine and runs no guest code.
 
 pub mod logs;
+pub mod pool;
 
 use std::sync::Arc;
 

@@ -1,0 +1,118 @@
+//! WasmEdge as an engine: core modules with WASI preview 1.
+//!
+//! The guest's standard streams and its randomness do not go through the engine's own WASI functions. They go
+//! through ours ([`wasi`]), which take the place of `fd_read`, `fd_write` and `random_get` in the engine's WASI
+//! module. Everything else of WASI is the engine's.
+
+mod raw;
+mod wasi;
+
+use std::path::Path;
+
+use engine::{Code, Ending, Engine, Error, Run, Stdio};
+
+/// The engine. It holds nothing: a worker runs one session and leaves, so there is nothing to keep or to free.
+#[derive(Debug, Default)]
+pub struct WasmEdge {}
+
+/// A module that touches what all modules touch: its memory, a standard stream, the way out.
+const WARMING: &str = r#"(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 2)
+  (func (export "_start")
+    (drop (memory.grow (i32.const 1)))
+    (i32.store (i32.const 8) (i32.const 64))
+    (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 32)))
+    (call $exit (i32.const 0))))"#;
+
+/// Standard streams that lead nowhere, for warming.
+struct Nowhere;
+
+impl Stdio for Nowhere {
+    fn write(&mut self, _: engine::Output, slices: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn read(&mut self, _: &mut [std::io::IoSliceMut<'_>]) -> std::io::Result<usize> {
+        Ok(0)
+    }
+
+    fn random(&mut self, buffer: &mut [u8]) -> std::io::Result<()> {
+        sys::random::fill(buffer)
+    }
+}
+
+impl Engine for WasmEdge {
+    fn version(&self) -> String {
+        format!("wasmedge {}", raw::version())
+    }
+
+    fn growth_refused(&self) -> &'static str {
+        "Memory grow page failed, exceeded limited"
+    }
+
+    fn warm(&mut self) -> Result<(), Error> {
+        let bytes = wat::parse_str(WARMING).map_err(|error| Error(error.to_string()))?;
+        let run = Run { args: &["warm".to_owned()], env: &[], dirs: &[], max_pages: 16 };
+        let (module, config) = raw::load_bytes(&bytes, run.max_pages).map_err(|fault| Error(fault.message))?;
+        match run_loaded(module, config, &run, &mut Nowhere) {
+            Ending::Exited(0) => Ok(()),
+            other => Err(Error(format!("the engine does not work here: {other:?}"))),
+        }
+    }
+
+    fn run(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending {
+        match raw::load_file(code.path, code.compiled, run.max_pages) {
+            Ok((module, config)) => run_loaded(module, config, run, stdio),
+            Err(fault) => Ending::LoadFailed(fault.message),
+        }
+    }
+
+    fn compile(&self, module: &Path, artifact: &Path) -> Result<(), Error> {
+        raw::compile(module, artifact).map_err(|fault| Error(fault.message))
+    }
+}
+
+fn run_loaded(module: raw::Module, config: raw::Config, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending {
+    let dirs: Vec<String> = run
+        .dirs
+        .iter()
+        .map(|dir| {
+            let mode = if dir.read_only { ":readonly" } else { "" };
+            format!("{}:{}{mode}", dir.guest, dir.host)
+        })
+        .collect();
+    let instance = raw::Wasi::create(run.args, run.env, &dirs)
+        .and_then(|wasi| Ok((wasi, raw::instantiate(module, config, &wasi)?)));
+    let (wasi, instance) = match instance {
+        Ok(both) => both,
+        Err(fault) => return Ending::LoadFailed(fault.message),
+    };
+    match raw::start(&wasi, &instance, stdio) {
+        Ok(code) => Ending::Exited(code),
+        Err(fault) => Ending::Trapped { trap: trap_name(fault.code), message: fault.message },
+    }
+}
+
+/// The names of traps, by the engine's error codes (its `enum.inc`).
+fn trap_name(code: u32) -> &'static str {
+    match code {
+        0x02 => "runtime_error",
+        0x07 => "interrupted",
+        0x0403 => "function_signature_mismatch",
+        0x0404 => "integer_divide_by_zero",
+        0x0405 => "integer_overflow",
+        0x0406 => "invalid_conversion_to_integer",
+        0x0407 => "table_out_of_bounds",
+        0x0408 => "memory_out_of_bounds",
+        0x040A => "unreachable",
+        0x040B => "uninitialized_element",
+        0x040C => "undefined_element",
+        0x040D => "indirect_call_type_mismatch",
+        0x040E => "host_function_failed",
+        0x0410 => "unaligned_atomic",
+        0x0419 => "uncaught_exception",
+        _ => "trap",
+    }
+}

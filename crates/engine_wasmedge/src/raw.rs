@@ -1,0 +1,369 @@
+//! The calls into WasmEdge's C interface, behind safe functions.
+//!
+//! Nothing made here is ever deleted: the process that made it serves one session and leaves by `_exit`, and
+//! tearing an instance down costs more than a tenth of a short session. The types are therefore plain
+//! copyable pointers to objects that live as long as the process.
+#![allow(unsafe_code, reason = "the engine has a C interface and no other")]
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+use engine::Stdio;
+use wasmedge_sys::ffi;
+
+use crate::wasi;
+
+/// What the engine says when it refuses.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// The engine's error code.
+    pub(crate) code: u32,
+    /// The engine's words.
+    pub(crate) message: String,
+}
+
+impl Fault {
+    fn new(message: &str) -> Self {
+        Self { code: 0, message: message.to_owned() }
+    }
+}
+
+fn check(result: ffi::WasmEdge_Result) -> Result<(), Fault> {
+    // SAFETY: the call takes a plain value.
+    if unsafe { ffi::WasmEdge_ResultOK(result) } {
+        return Ok(());
+    }
+    // SAFETY: the call takes a plain value.
+    let code = unsafe { ffi::WasmEdge_ResultGetCode(result) };
+    // SAFETY: the engine returns a static NUL-terminated string for every code.
+    let message = unsafe { CStr::from_ptr(ffi::WasmEdge_ResultGetMessage(result)) };
+    Err(Fault { code, message: message.to_string_lossy().into_owned() })
+}
+
+/// The engine's version.
+pub(crate) fn version() -> String {
+    // SAFETY: the engine returns a static NUL-terminated string.
+    unsafe { CStr::from_ptr(ffi::WasmEdge_VersionGet()) }.to_string_lossy().into_owned()
+}
+
+/// Settings for loading and running.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Config(*mut ffi::WasmEdge_ConfigureContext);
+
+fn config(compiled: bool, max_pages: u32) -> Config {
+    // SAFETY: no precondition; the object is ours and stays.
+    let config = unsafe { ffi::WasmEdge_ConfigureCreate() };
+    let mode = if compiled { ffi::WasmEdge_RunMode_AOT } else { ffi::WasmEdge_RunMode_Interpreter };
+    // SAFETY: the object is alive; since 0.17 artifacts are used only in this mode.
+    unsafe { ffi::WasmEdge_ConfigureSetRunMode(config, mode) };
+    // SAFETY: the object is alive.
+    unsafe { ffi::WasmEdge_ConfigureSetMaxMemoryPage(config, u64::from(max_pages)) };
+    Config(config)
+}
+
+/// A module that was loaded and validated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Module(*mut ffi::WasmEdge_ASTModuleContext);
+
+fn validated(config: Config, module: *mut ffi::WasmEdge_ASTModuleContext) -> Result<Module, Fault> {
+    // SAFETY: the settings are alive.
+    let validator = unsafe { ffi::WasmEdge_ValidatorCreate(config.0) };
+    // SAFETY: both objects are alive; the module was just loaded.
+    check(unsafe { ffi::WasmEdge_ValidatorValidate(validator, module) })?;
+    Ok(Module(module))
+}
+
+/// Loads a module or an artifact from a file.
+pub(crate) fn load_file(path: &Path, compiled: bool, max_pages: u32) -> Result<(Module, Config), Fault> {
+    let path = c_string(path.as_os_str().as_bytes())?;
+    let config = config(compiled, max_pages);
+    let mut module = ptr::null_mut();
+    // SAFETY: the settings are alive.
+    let loader = unsafe { ffi::WasmEdge_LoaderCreate(config.0) };
+    // SAFETY: loader and path are alive; `module` receives an object that is ours.
+    check(unsafe { ffi::WasmEdge_LoaderParseFromFile(loader, &raw mut module, path.as_ptr()) })?;
+    Ok((validated(config, module)?, config))
+}
+
+/// Loads a module from memory.
+pub(crate) fn load_bytes(bytes: &[u8], max_pages: u32) -> Result<(Module, Config), Fault> {
+    let len = u32::try_from(bytes.len()).map_err(|_| Fault::new("the module is larger than 4 GiB"))?;
+    let config = config(false, max_pages);
+    let mut module = ptr::null_mut();
+    // SAFETY: the settings are alive.
+    let loader = unsafe { ffi::WasmEdge_LoaderCreate(config.0) };
+    // SAFETY: loader and bytes are alive; `module` receives an object that is ours.
+    check(unsafe { ffi::WasmEdge_LoaderParseFromBuffer(loader, &raw mut module, bytes.as_ptr(), len) })?;
+    Ok((validated(config, module)?, config))
+}
+
+/// Compiles a module for this machine into a shared object.
+pub(crate) fn compile(module: &Path, artifact: &Path) -> Result<(), Fault> {
+    let module = c_string(module.as_os_str().as_bytes())?;
+    let artifact = c_string(artifact.as_os_str().as_bytes())?;
+    let config = config(true, u32::from(u16::MAX));
+    // SAFETY: the settings are alive. A shared object keeps its code in the file: it is mapped instead of
+    // copied, so that all workers share it.
+    unsafe {
+        ffi::WasmEdge_ConfigureCompilerSetOutputFormat(config.0, ffi::WasmEdge_CompilerOutputFormat_Native);
+    }
+    // SAFETY: the settings are alive.
+    unsafe {
+        ffi::WasmEdge_ConfigureCompilerSetOptimizationLevel(
+            config.0,
+            ffi::WasmEdge_CompilerOptimizationLevel_O2,
+        );
+    }
+    // SAFETY: the settings are alive.
+    let compiler = unsafe { ffi::WasmEdge_CompilerCreate(config.0) };
+    if compiler.is_null() {
+        return Err(Fault::new("this build of the engine has no compiler"));
+    }
+    // SAFETY: the compiler and both paths are alive.
+    check(unsafe { ffi::WasmEdge_CompilerCompile(compiler, module.as_ptr(), artifact.as_ptr()) })
+}
+
+fn c_string(bytes: &[u8]) -> Result<CString, Fault> {
+    CString::new(bytes).map_err(|_| Fault::new("a NUL byte in a path, an argument or the environment"))
+}
+
+/// The engine's WASI module with our functions in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wasi {
+    module: *mut ffi::WasmEdge_ModuleInstanceContext,
+    host: *mut Host,
+}
+
+/// What our functions get at: set for the time of a run.
+struct Host {
+    wasi: *const ffi::WasmEdge_ModuleInstanceContext,
+    stdio: Option<*mut dyn Stdio>,
+}
+
+struct Strings {
+    /// Keeps what `pointers` point to.
+    _owned: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    fn new(list: &[String]) -> Result<Self, Fault> {
+        let owned = list.iter().map(|text| c_string(text.as_bytes())).collect::<Result<Vec<_>, _>>()?;
+        let pointers = owned.iter().map(|text| text.as_ptr()).collect();
+        Ok(Self { _owned: owned, pointers })
+    }
+
+    fn len(&self) -> u32 {
+        self.pointers.len() as u32
+    }
+}
+
+impl Wasi {
+    /// Makes the module for these arguments, environment and folders (`guest:host` or `guest:host:readonly`).
+    pub(crate) fn create(args: &[String], env: &[String], dirs: &[String]) -> Result<Self, Fault> {
+        let (args, env, dirs) = (Strings::new(args)?, Strings::new(env)?, Strings::new(dirs)?);
+        // SAFETY: the three lists are alive and as long as is said; the engine copies them.
+        let module = unsafe {
+            ffi::WasmEdge_ModuleInstanceCreateWASI(
+                args.pointers.as_ptr(),
+                args.len(),
+                env.pointers.as_ptr(),
+                env.len(),
+                dirs.pointers.as_ptr(),
+                dirs.len(),
+            )
+        };
+        if module.is_null() {
+            return Err(Fault::new("the engine could not set up WASI"));
+        }
+        let host = Box::into_raw(Box::new(Host { wasi: module, stdio: None }));
+        replace(module, host, "fd_write", 4, fd_write);
+        replace(module, host, "fd_read", 4, fd_read);
+        replace(module, host, "random_get", 2, random_get);
+        Ok(Self { module, host })
+    }
+}
+
+type HostFunction = unsafe extern "C" fn(
+    *mut c_void,
+    *const ffi::WasmEdge_CallingFrameContext,
+    *const ffi::WasmEdge_Value,
+    *mut ffi::WasmEdge_Value,
+) -> ffi::WasmEdge_Result;
+
+/// Puts a function of ours into the WASI module; one of the same name is no longer found there. All of them
+/// take some `i32` and return one.
+fn replace(
+    module: *mut ffi::WasmEdge_ModuleInstanceContext,
+    host: *mut Host,
+    name: &str,
+    parameters: u32,
+    function: HostFunction,
+) {
+    // SAFETY: the call takes and touches nothing.
+    let i32_type = unsafe { ffi::WasmEdge_ValTypeGenI32() };
+    let list = [i32_type; 8];
+    // SAFETY: the list is alive and longer than both lengths; the engine copies it.
+    let ty = unsafe { ffi::WasmEdge_FunctionTypeCreate(list.as_ptr(), parameters, list.as_ptr(), 1) };
+    // SAFETY: the type is alive; `host` lives as long as the process.
+    let instance = unsafe { ffi::WasmEdge_FunctionInstanceCreate(ty, Some(function), host.cast(), 0) };
+    // SAFETY: name and length belong together, and the string outlives the call, which copies it.
+    let name = unsafe { ffi::WasmEdge_StringWrap(name.as_ptr().cast(), name.len() as u32) };
+    // SAFETY: all three are alive; the module takes the function over.
+    unsafe { ffi::WasmEdge_ModuleInstanceAddFunction(module, name, instance) };
+}
+
+/// A module in memory, ready to start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Instance {
+    executor: *mut ffi::WasmEdge_ExecutorContext,
+    start: *mut ffi::WasmEdge_FunctionInstanceContext,
+}
+
+/// Instantiates a module with its imports.
+pub(crate) fn instantiate(module: Module, config: Config, wasi: &Wasi) -> Result<Instance, Fault> {
+    // SAFETY: the settings are alive; statistics are not wanted.
+    let executor = unsafe { ffi::WasmEdge_ExecutorCreate(config.0, ptr::null_mut()) };
+    // SAFETY: no precondition.
+    let store = unsafe { ffi::WasmEdge_StoreCreate() };
+    // SAFETY: all three are alive.
+    check(unsafe { ffi::WasmEdge_ExecutorRegisterImport(executor, store, wasi.module) })?;
+    let mut instance = ptr::null_mut();
+    // SAFETY: all are alive; `instance` receives an object that is ours.
+    check(unsafe { ffi::WasmEdge_ExecutorInstantiate(executor, &raw mut instance, store, module.0) })?;
+    let name = "_start";
+    // SAFETY: name and length belong together and outlive the call.
+    let name = unsafe { ffi::WasmEdge_StringWrap(name.as_ptr().cast(), name.len() as u32) };
+    // SAFETY: the instance is alive.
+    let start = unsafe { ffi::WasmEdge_ModuleInstanceFindFunction(instance, name) };
+    if start.is_null() {
+        return Err(Fault::new("the module exports no function `_start`"));
+    }
+    Ok(Instance { executor, start })
+}
+
+/// Runs `_start` to its end; returns the guest's exit code.
+pub(crate) fn start(wasi: &Wasi, instance: &Instance, stdio: &mut dyn Stdio) -> Result<i32, Fault> {
+    // SAFETY: only the lifetime is forgotten; the pointer is taken away again below, before the borrow ends.
+    let stdio: *mut (dyn Stdio + 'static) = unsafe { std::mem::transmute(ptr::from_mut(stdio)) };
+    // SAFETY: the host object lives as long as the process, and nobody else uses it now.
+    unsafe { (*wasi.host).stdio = Some(stdio) };
+    // SAFETY: executor and function are alive; `_start` takes and returns nothing.
+    let result = unsafe {
+        ffi::WasmEdge_ExecutorInvoke(
+            instance.executor,
+            instance.start,
+            ptr::null(),
+            0,
+            ptr::null_mut(),
+            0,
+        )
+    };
+    // SAFETY: as above.
+    unsafe { (*wasi.host).stdio = None };
+    check(result)?;
+    // SAFETY: the module is alive. `proc_exit` is no error to the engine; a plain return leaves 0.
+    Ok(unsafe { ffi::WasmEdge_ModuleInstanceWASIGetExitCode(wasi.module) } as i32)
+}
+
+/// The guest during one call: its memory and its descriptors.
+#[derive(Clone, Copy)]
+pub(crate) struct Guest<'call> {
+    memory: *mut ffi::WasmEdge_MemoryInstanceContext,
+    wasi: *const ffi::WasmEdge_ModuleInstanceContext,
+    call: PhantomData<&'call ()>,
+}
+
+impl<'call> Guest<'call> {
+    /// The part of the guest's memory, or `None` when it is not all inside.
+    pub(crate) fn bytes(self, offset: u32, len: u32) -> Option<&'call mut [u8]> {
+        if len == 0 {
+            return Some(&mut []);
+        }
+        // SAFETY: the memory is alive; the engine returns null when the range is not inside.
+        let start =
+            unsafe { ffi::WasmEdge_MemoryInstanceGetPointer(self.memory, u64::from(offset), u64::from(len)) };
+        if start.is_null() {
+            return None;
+        }
+        // SAFETY: the engine says that `len` bytes are there. The guest stands still during the call, so nobody
+        // else changes or moves them; plain bytes have no invalid values. Slices of one call overlap when the
+        // guest says so: they are only handed to the kernel, never compared with each other or kept.
+        Some(unsafe { std::slice::from_raw_parts_mut(start, len as usize) })
+    }
+
+    /// The process's descriptor behind a number of the guest's.
+    pub(crate) fn native(self, fd: i32) -> Option<i32> {
+        let mut native = 0_u64;
+        // SAFETY: the WASI module is alive; `native` is a live variable.
+        let result =
+            unsafe { ffi::WasmEdge_ModuleInstanceWASIGetNativeHandler(self.wasi, fd, &raw mut native) };
+        (result == 0).then(|| i32::try_from(native).ok()).flatten()
+    }
+}
+
+/// Calls `body` with the parameters of a host function and stores the errno that it returns.
+///
+/// # Safety
+/// To be called only from a host function that was made by [`replace`], with that function's own arguments.
+unsafe fn called<const N: usize>(
+    data: *mut c_void,
+    frame: *const ffi::WasmEdge_CallingFrameContext,
+    parameters: *const ffi::WasmEdge_Value,
+    returns: *mut ffi::WasmEdge_Value,
+    body: fn(Guest<'_>, &mut dyn Stdio, [u32; N]) -> wasi::Errno,
+) -> ffi::WasmEdge_Result {
+    // SAFETY: `replace` put a host object there that lives as long as the process.
+    let host = unsafe { &*data.cast::<Host>() };
+    // SAFETY: the frame is that of the running call.
+    let memory = unsafe { ffi::WasmEdge_CallingFrameGetMemoryInstance(frame, 0) };
+    let errno = match host.stdio {
+        Some(stdio) if !memory.is_null() => {
+            // SAFETY: the type of the function has N parameters.
+            let parameters = unsafe { std::slice::from_raw_parts(parameters, N) };
+            let parameters = std::array::from_fn(|index| parameters[index].Value as u32);
+            // SAFETY: `start` set the pointer for the time of the run, and host functions do not nest.
+            let stdio = unsafe { &mut *stdio };
+            body(Guest { memory, wasi: host.wasi, call: PhantomData }, stdio, parameters)
+        }
+        _ => wasi::Errno::FAULT,
+    };
+    // SAFETY: the call takes a plain value.
+    let value = unsafe { ffi::WasmEdge_ValueGenI32(i32::from(errno.0)) };
+    // SAFETY: the type of the function has one result, whose place this is.
+    unsafe { returns.write(value) };
+    ffi::WasmEdge_Result { Code: 0 }
+}
+
+unsafe extern "C" fn fd_write(
+    data: *mut c_void,
+    frame: *const ffi::WasmEdge_CallingFrameContext,
+    parameters: *const ffi::WasmEdge_Value,
+    returns: *mut ffi::WasmEdge_Value,
+) -> ffi::WasmEdge_Result {
+    // SAFETY: these are the arguments of this very call.
+    unsafe { called(data, frame, parameters, returns, wasi::fd_write) }
+}
+
+unsafe extern "C" fn fd_read(
+    data: *mut c_void,
+    frame: *const ffi::WasmEdge_CallingFrameContext,
+    parameters: *const ffi::WasmEdge_Value,
+    returns: *mut ffi::WasmEdge_Value,
+) -> ffi::WasmEdge_Result {
+    // SAFETY: these are the arguments of this very call.
+    unsafe { called(data, frame, parameters, returns, wasi::fd_read) }
+}
+
+unsafe extern "C" fn random_get(
+    data: *mut c_void,
+    frame: *const ffi::WasmEdge_CallingFrameContext,
+    parameters: *const ffi::WasmEdge_Value,
+    returns: *mut ffi::WasmEdge_Value,
+) -> ffi::WasmEdge_Result {
+    // SAFETY: these are the arguments of this very call.
+    unsafe { called(data, frame, parameters, returns, wasi::random_get) }
+}

@@ -1,0 +1,242 @@
+//! Messages on the control sockets.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The longest message in bytes, checked before anything is allocated. Arguments and environment of a
+/// session have to fit.
+pub const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// The length of the prefix in bytes.
+pub const PREFIX_LEN: usize = 4;
+
+/// From the supervisor to the zygote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToZygote {
+    /// Fork a worker for this slot. Four descriptors come with it, in the order of [`WorkerFd`].
+    Fork {
+        /// The slot; the zygote only repeats it.
+        slot: u64,
+    },
+}
+
+/// The descriptors of a worker, by their number in its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum WorkerFd {
+    /// The guest's standard input.
+    Stdin = 0,
+    /// What the process itself prints (engine, libc, panics); also number 2.
+    Host = 1,
+    /// The control socket: the session comes in here.
+    Control = 3,
+    /// The frames go out here.
+    Frames = 4,
+}
+
+/// How many descriptors come with [`ToZygote::Fork`]: stdin, host, control, frames.
+pub const FORK_FDS: usize = 4;
+
+/// From the zygote to the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromZygote {
+    /// The engine is warm; forks can be asked for.
+    Ready {
+        /// The zygote's process.
+        pid: u32,
+        /// The engine and its version, for example `wasmedge 0.17.1`.
+        engine: String,
+        /// What the engine prints when a guest asks for more memory than its limit.
+        growth_refused: String,
+    },
+    /// A worker was forked and parks. Its pidfd comes with the message.
+    Forked {
+        /// The slot of the request.
+        slot: u64,
+        /// The worker's process.
+        pid: u32,
+    },
+    /// No worker could be forked.
+    ForkFailed {
+        /// The slot of the request.
+        slot: u64,
+        /// The reason as an errno.
+        errno: i32,
+    },
+    /// A worker is gone and was reaped: the kernel's word.
+    Exited {
+        /// The slot of the request.
+        slot: u64,
+        /// How it ended.
+        status: WaitStatus,
+        /// User and system CPU time in microseconds.
+        cpu_us: u64,
+        /// Largest resident size in KiB.
+        max_rss_kb: u64,
+        /// Page faults without I/O.
+        minor_faults: u64,
+    },
+}
+
+/// How a process ended, as the kernel tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WaitStatus {
+    /// It left with this status.
+    Exited(i32),
+    /// This signal ended it.
+    Signaled(i32),
+}
+
+/// What a worker is to run. The module's descriptor comes with the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSpec {
+    /// The session's id, for the process title.
+    pub session_id: String,
+    /// Whether the descriptor holds a compiled artifact (made by this host's own compile process).
+    pub compiled: bool,
+    /// All arguments; the first is the program's name.
+    pub args: Vec<String>,
+    /// Environment as `NAME=value`.
+    pub env: Vec<String>,
+    /// Folders that the guest may use.
+    pub dirs: Vec<Dir>,
+    /// The most pages of 64 KiB that the guest's memory may have.
+    pub max_pages: u32,
+}
+
+/// A folder that a guest may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dir {
+    /// The host's path.
+    pub host: String,
+    /// The guest's name for it.
+    pub guest: String,
+    /// Nothing in it can be changed.
+    pub read_only: bool,
+}
+
+/// How a run ended, as the worker claims.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// The guest returned or called `proc_exit`.
+    Exited {
+        /// Its code.
+        code: i32,
+    },
+    /// The guest broke a rule.
+    Trapped {
+        /// A stable name.
+        trap: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine refused the module.
+    LoadFailed {
+        /// The engine's words.
+        message: String,
+    },
+}
+
+/// The status with which a worker leaves, so that the kernel's word can confirm a [`Report`].
+pub mod exit {
+    /// The guest trapped: 128 + SIGABRT, as other runtimes have it.
+    pub const TRAPPED: i32 = 134;
+    /// The engine refused the module (EX_DATAERR of sysexits.h).
+    pub const LOAD_FAILED: i32 = 65;
+    /// The worker itself failed (EX_SOFTWARE of sysexits.h).
+    pub const BROKEN: i32 = 70;
+    /// The supervisor closed the control socket before a session came.
+    pub const UNUSED: i32 = 0;
+}
+
+impl Report {
+    /// The status with which the worker of this report has to leave.
+    #[must_use]
+    pub fn exit_status(&self) -> i32 {
+        match self {
+            // Only the low eight bits reach wait(2).
+            Self::Exited { code } => code & 0xff,
+            Self::Trapped { .. } => exit::TRAPPED,
+            Self::LoadFailed { .. } => exit::LOAD_FAILED,
+        }
+    }
+}
+
+/// Why bytes are not a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// The length is over the cap.
+    #[error("a message of {0} bytes is over the limit of {MAX_MESSAGE}")]
+    TooLong(usize),
+    /// The bytes are no message of this kind.
+    #[error("the bytes are not a message")]
+    Malformed,
+}
+
+/// The message as bytes, behind its length.
+///
+/// # Errors
+/// When it is longer than [`MAX_MESSAGE`].
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, MessageError> {
+    let mut bytes = postcard::to_extend(message, vec![0; PREFIX_LEN]).map_err(|_| MessageError::Malformed)?;
+    let len = bytes.len() - PREFIX_LEN;
+    if len > MAX_MESSAGE {
+        return Err(MessageError::TooLong(len));
+    }
+    bytes[..PREFIX_LEN].copy_from_slice(&(len as u32).to_le_bytes());
+    Ok(bytes)
+}
+
+/// The length that a prefix announces.
+///
+/// # Errors
+/// When it is over [`MAX_MESSAGE`].
+pub fn announced(prefix: [u8; PREFIX_LEN]) -> Result<usize, MessageError> {
+    let len = u32::from_le_bytes(prefix) as usize;
+    if len > MAX_MESSAGE { Err(MessageError::TooLong(len)) } else { Ok(len) }
+}
+
+/// Reads a message from the bytes behind the prefix.
+///
+/// # Errors
+/// When the bytes are no message of this kind.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
+    postcard::from_bytes(bytes).map_err(|_| MessageError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_message_survives() {
+        let message = FromZygote::Exited {
+            slot: 3,
+            status: WaitStatus::Signaled(9),
+            cpu_us: 5,
+            max_rss_kb: 6,
+            minor_faults: 60,
+        };
+        let bytes = encode(&message).unwrap();
+        let (prefix, body) = bytes.split_first_chunk::<PREFIX_LEN>().unwrap();
+        assert_eq!(announced(*prefix).unwrap(), body.len());
+        assert_eq!(decode::<FromZygote>(body).unwrap(), message);
+    }
+
+    #[test]
+    fn a_message_over_the_cap_is_refused() {
+        let report = Report::LoadFailed { message: "x".repeat(MAX_MESSAGE) };
+        assert!(matches!(encode(&report), Err(MessageError::TooLong(_))));
+        assert!(announced(u32::MAX.to_le_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode::<FromZygote>(&bytes);
+            let _ = decode::<SessionSpec>(&bytes);
+            let _ = decode::<Report>(&bytes);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The process that holds the warm engine.
+//!
+//! `--zygote` forks workers for the supervisor, which passes its end of the control socket as descriptor 0.
+//! `--compile` makes an artifact of one module, under limits, and leaves. It is a program of its own so that
+//! the server never maps the engine, and so that a lost zygote can be replaced: a fork of the server itself
+//! is no longer possible once its runtime has threads.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use engine::Engine;
+use engine_wasmedge::WasmEdge;
+use frames::SessionSpec;
+use frames::message::exit;
+use prefork::{CONTROL, FRAMES, Identity, Link, STDIN, Zygote};
+use sys::title::Title;
+
+const USAGE: &str = "usage: hero_runner_zygote --version
+       hero_runner_zygote --zygote PARENT_PID
+       hero_runner_zygote --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    let args: Vec<&str> = args.iter().map(|arg| arg.trim_end()).collect();
+    let result = match args.get(1..).unwrap_or_default() {
+        ["--version"] => {
+            println!("hero_runner_zygote {} ({})", env!("CARGO_PKG_VERSION"), WasmEdge::default().version());
+            Ok(())
+        }
+        ["--zygote", parent] => parent.parse().map_err(|_| USAGE.to_owned()).and_then(zygote),
+        ["--compile", module, artifact, seconds, megabytes] => {
+            compile(Path::new(module), Path::new(artifact), seconds, megabytes)
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("hero_runner_zygote: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn zygote(parent: i32) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    sys::child::die_with_parent(parent).map_err(text)?;
+    sys::child::become_subreaper().map_err(text)?;
+    let control = sys::child::inherited(0).map_err(text)?;
+    let title = Title::find().map_err(text)?;
+    let mut engine = WasmEdge::default();
+    engine.warm().map_err(|error| error.to_string())?;
+    title.set("hero_runner: zygote");
+    let identity =
+        Identity { engine: engine.version(), growth_refused: engine.growth_refused().to_owned() };
+    Zygote::new(control, title).serve(identity, work).map_err(|error| error.to_string())
+}
+
+/// What a worker does, in the forked process.
+fn work(title: Title) -> i32 {
+    let Some(control) = sys::stdio::numbered(CONTROL) else { return exit::BROKEN };
+    let Ok(control) = control.try_clone_to_owned() else { return exit::BROKEN };
+    let link = Link::new(control);
+    let (spec, fds) = match link.receive::<SessionSpec>() {
+        Ok(Some(session)) => session,
+        // The supervisor has no use for this worker any more.
+        Ok(None) => return exit::UNUSED,
+        Err(_) => return exit::BROKEN,
+    };
+    let Some(module) = fds.first() else { return exit::BROKEN };
+    title.set(&format!("hero_runner: {}", spec.session_id));
+    worker::serve(
+        &mut WasmEdge::default(),
+        &spec,
+        std::os::fd::AsFd::as_fd(module),
+        worker::Fds { stdin: STDIN, frames: FRAMES },
+    )
+}
+
+fn compile(module: &Path, artifact: &Path, seconds: &str, megabytes: &str) -> Result<(), String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|_| USAGE.to_owned());
+    let text = |error: std::io::Error| error.to_string();
+    sys::child::limit_compile(number(seconds)?, number(megabytes)? << 20).map_err(text)?;
+    sys::child::no_new_privileges().map_err(text)?;
+    // Sessions that run now matter more than those that would run faster later.
+    sys::child::run_when_idle().map_err(text)?;
+    WasmEdge::default().compile(module, artifact).map_err(|error| error.to_string())
+}

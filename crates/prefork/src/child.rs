@@ -1,0 +1,56 @@
+//! What makes a forked process a worker: one list of steps, in this order.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+
+use sys::child;
+use sys::title::Title;
+
+/// The guest's standard input.
+pub const STDIN: RawFd = 0;
+/// What the process itself prints; also at 2.
+pub const HOST: RawFd = 1;
+/// The control socket, where the session comes in.
+pub const CONTROL: RawFd = 3;
+/// The pipe that the frames go out of.
+pub const FRAMES: RawFd = 4;
+
+/// Open descriptors of a worker. A guest's files count, so does the engine's own handful.
+const MAX_FDS: u64 = 256;
+/// The largest file that a guest may write: 16 GiB.
+const MAX_FILE: u64 = 16 << 30;
+
+/// The descriptors of one worker, as they came with the request to fork.
+#[derive(Debug)]
+pub(crate) struct ChildFds {
+    pub(crate) stdin: OwnedFd,
+    pub(crate) host: OwnedFd,
+    pub(crate) control: OwnedFd,
+    pub(crate) frames: OwnedFd,
+}
+
+/// Makes this process, which was just forked, a worker. `zygote` is the pid of the process that forked it.
+pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title) -> io::Result<()> {
+    // 1. Die with the zygote, first of all: whatever fails below, nothing is left behind. The check that the
+    //    zygote still lives closes the moment between fork and this call.
+    child::die_with_parent(zygote)?;
+    // 2. Keep five descriptors and close the rest: the zygote's control socket and signalfd, and whatever else
+    //    is open. A pipe end of another session that stayed open here would keep its reader from seeing the end.
+    let host_again = fds.host.as_fd().try_clone_to_owned()?;
+    child::keep_only(
+        vec![fds.stdin, fds.host, host_again, fds.control, fds.frames],
+        &[STDIN, HOST, HOST + 1, CONTROL, FRAMES],
+    )?;
+    // 3. Default signals, nothing blocked: the zygote blocks SIGCHLD. Broken pipes and full quotas become errnos.
+    child::reset_signals()?;
+    child::ignore_write_signals()?;
+    // 4. A session and process group of its own: a signal to the server's group, as Ctrl-C sends it, is none of
+    //    a worker's business, and there is no terminal to reach.
+    child::new_session()?;
+    // 5. The limits that hold (see sys::child::Limits for those that would not).
+    child::limit(child::Limits { max_fds: MAX_FDS, max_file: MAX_FILE })?;
+    // 6. A name for ps(1); the worker adds the session's id.
+    title.set("hero_runner: worker (parked)");
+    // 7. Nothing that is executed from here could gain privileges. Last, because it cannot be taken back.
+    child::no_new_privileges()
+}

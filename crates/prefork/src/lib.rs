@@ -1,0 +1,10 @@
+//! The zygote: a process with one thread and a warm engine that forks workers when it is told to, and reaps
+//! them. It compiles nothing, parses no JSON, opens no path that a user named, and runs no guest.
+
+mod child;
+mod link;
+mod zygote;
+
+pub use child::{CONTROL, FRAMES, HOST, STDIN};
+pub use link::{Link, LinkError};
+pub use zygote::{Identity, Zygote};

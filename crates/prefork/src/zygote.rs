@@ -1,0 +1,135 @@
+//! The zygote's loop: fork when told to, reap when a worker ends, leave when the supervisor is gone.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+use frames::message::{FORK_FDS, WaitStatus};
+use frames::{FromZygote, ToZygote};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use sys::fork::{Fork, exit_now, fork_single_threaded};
+use sys::title::Title;
+
+use crate::child::{ChildFds, set_up};
+use crate::link::{Link, LinkError};
+
+/// What the zygote says of itself.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The engine and its version.
+    pub engine: String,
+    /// What the engine prints when a guest asks for more memory than its limit.
+    pub growth_refused: String,
+}
+
+/// The zygote. It has one thread, from the beginning to the end.
+#[derive(Debug)]
+pub struct Zygote {
+    link: Link,
+    title: Title,
+    /// The workers that live, by pid; the value is the slot that the supervisor gave.
+    workers: HashMap<i32, u64>,
+    pid: i32,
+}
+
+impl Zygote {
+    /// A zygote that is told what to do through `control`.
+    #[must_use]
+    pub fn new(control: OwnedFd, title: Title) -> Self {
+        Self { link: Link::new(control), title, workers: HashMap::new(), pid: std::process::id() as i32 }
+    }
+
+    /// Serves until the supervisor closes the control socket. `work` is what a worker does; it runs in the
+    /// forked process, which ends with the status that it returns.
+    ///
+    /// When this returns and the process ends, the kernel kills all workers (their death signal).
+    ///
+    /// # Errors
+    /// When the control socket or a basic call of the kernel fails; the supervisor then starts another zygote.
+    pub fn serve(mut self, identity: Identity, work: fn(Title) -> i32) -> Result<(), LinkError> {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).map_err(std::io::Error::from)?;
+        let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+            .map_err(std::io::Error::from)?;
+        let ready = FromZygote::Ready {
+            pid: self.pid as u32,
+            engine: identity.engine,
+            growth_refused: identity.growth_refused,
+        };
+        self.link.send(&ready, &[])?;
+        loop {
+            let (mut told, mut ended) = (false, false);
+            {
+                let mut fds =
+                    [PollFd::new(self.link.as_fd(), PollFlags::POLLIN), PollFd::new(children.as_fd(), PollFlags::POLLIN)];
+                match poll(&mut fds, PollTimeout::NONE) {
+                    Ok(_) => {
+                        told = fds[0].revents().is_some_and(|events| !events.is_empty());
+                        ended = fds[1].revents().is_some_and(|events| !events.is_empty());
+                    }
+                    Err(Errno::EINTR) => {}
+                    Err(error) => return Err(std::io::Error::from(error).into()),
+                }
+            }
+            // Reaping comes first: somebody waits for that result.
+            if ended {
+                while let Ok(Some(_)) = children.read_signal() {}
+                self.reap()?;
+            }
+            if told {
+                match self.link.receive::<ToZygote>()? {
+                    Some((ToZygote::Fork { slot }, fds)) => self.fork(slot, fds, work)?,
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+
+    fn fork(&mut self, slot: u64, fds: Vec<OwnedFd>, work: fn(Title) -> i32) -> Result<(), LinkError> {
+        let failed = |errno: i32| FromZygote::ForkFailed { slot, errno };
+        let Ok([stdin, host, control, frames]) = <[OwnedFd; FORK_FDS]>::try_from(fds) else {
+            return self.link.send(&failed(Errno::EBADF as i32), &[]);
+        };
+        match fork_single_threaded() {
+            Ok(Fork::Child) => {
+                let status = match set_up(ChildFds { stdin, host, control, frames }, self.pid, self.title) {
+                    Ok(()) => work(self.title),
+                    Err(_) => frames::message::exit::BROKEN,
+                };
+                exit_now(status)
+            }
+            Ok(Fork::Parent { pid, pidfd }) => {
+                self.workers.insert(pid.as_raw(), slot);
+                self.link.send(&FromZygote::Forked { slot, pid: pid.as_raw() as u32 }, &[pidfd.as_fd()])
+            }
+            Err(error) => {
+                self.link.send(&failed(error.raw_os_error().unwrap_or(Errno::ENOTSUP as i32)), &[])
+            }
+        }
+    }
+
+    fn reap(&mut self) -> Result<(), LinkError> {
+        while let Some(reaped) = sys::rusage::reap_any()? {
+            // A process that is no worker was adopted from one; reaping it was all there is to do.
+            let Some(slot) = self.workers.remove(&reaped.pid) else { continue };
+            let status = match (reaped.exited, reaped.signaled) {
+                (Some(status), _) => WaitStatus::Exited(status),
+                (None, signal) => WaitStatus::Signaled(signal.unwrap_or_default()),
+            };
+            self.link.send(
+                &FromZygote::Exited {
+                    slot,
+                    status,
+                    cpu_us: reaped.cpu_us,
+                    max_rss_kb: reaped.max_rss_kb,
+                    minor_faults: reaped.minor_faults,
+                },
+                &[],
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! The steps that make a forked process a process of its own. Their order is `prefork`'s business.
+
+use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
+
+fn last() -> io::Error {
+    io::Error::last_os_error()
+}
+
+/// Gives the descriptors the numbers 0, 1, 2, … in the order of the list and closes every other one.
+///
+/// # Errors
+/// The errno of fcntl(2), dup2(2) or close_range(2).
+pub fn keep_only(fds: Vec<OwnedFd>, at: &[RawFd]) -> io::Result<()> {
+    // First above all targets, so that no move overwrites a descriptor that is still to be moved.
+    let floor = at.iter().max().map_or(0, |highest| highest + 1);
+    let mut high = Vec::with_capacity(fds.len());
+    for fd in fds {
+        // SAFETY: F_DUPFD takes and gives integers; the source is open because we own it.
+        let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, floor) };
+        if copy < 0 {
+            return Err(last());
+        }
+        // Not closed by its own number, which may be a target that is already in use.
+        let _ = fd.into_raw_fd();
+        high.push(copy);
+    }
+    for (copy, target) in high.iter().zip(at) {
+        // SAFETY: dup2(2) takes two integers; closing what the target was is the purpose.
+        if unsafe { libc::dup2(*copy, *target) } < 0 {
+            return Err(last());
+        }
+    }
+    let mut kept = at.to_vec();
+    kept.sort_unstable();
+    let mut from: u32 = 0;
+    for target in kept {
+        let target = target as u32;
+        if target > from {
+            close_range(from, target - 1)?;
+        }
+        from = target + 1;
+    }
+    close_range(from, u32::MAX)
+}
+
+fn close_range(first: u32, last_fd: u32) -> io::Result<()> {
+    // SAFETY: close_range(2) takes integers. No owner of a descriptor in the range is used again: the caller
+    // is a child that has just been forked and keeps only what it listed.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last_fd, 0) } < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Gives every signal its default action and unblocks all.
+///
+/// # Errors
+/// The errno of sigprocmask(2).
+pub fn reset_signals() -> io::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+            continue;
+        }
+        // SAFETY: the default action runs no code of ours.
+        let _ = unsafe { nix::sys::signal::sigaction(signal, &default) };
+    }
+    nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+    Ok(())
+}
+
+/// Ignores SIGPIPE and SIGXFSZ, so that a broken pipe or a full quota is an errno for the guest instead of a death.
+///
+/// # Errors
+/// The errno of sigaction(2).
+pub fn ignore_write_signals() -> io::Result<()> {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
+        // SAFETY: ignoring runs no code of ours.
+        unsafe { nix::sys::signal::sigaction(signal, &ignore) }?;
+    }
+    Ok(())
+}
+
+/// Begins a session and process group of its own.
+///
+/// # Errors
+/// The errno of setsid(2).
+pub fn new_session() -> io::Result<()> {
+    nix::unistd::setsid()?;
+    Ok(())
+}
+
+/// Asks the kernel to kill this process when its parent thread ends, and makes sure that it has not yet.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`] when the parent is gone already; else the errno of prctl(2).
+pub fn die_with_parent(expected_parent: i32) -> io::Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes a signal number.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } < 0 {
+        return Err(last());
+    }
+    if nix::unistd::getppid().as_raw() != expected_parent {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the parent is gone"));
+    }
+    Ok(())
+}
+
+/// The limits that hold for a worker. RLIMIT_AS is not among them: an engine reserves gigabytes of address space
+/// for a memory; RLIMIT_DATA neither: it does not stop an engine's memory from growing.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Open descriptors.
+    pub max_fds: u64,
+    /// The largest file that may be written, in bytes.
+    pub max_file: u64,
+}
+
+/// Sets the limits.
+///
+/// # Errors
+/// The errno of setrlimit(2).
+pub fn limit(limits: Limits) -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    setrlimit(Resource::RLIMIT_NOFILE, limits.max_fds, limits.max_fds)?;
+    setrlimit(Resource::RLIMIT_FSIZE, limits.max_file, limits.max_file)?;
+    Ok(())
+}
+
+/// Limits CPU time (seconds) and data (bytes), for the compile process.
+///
+/// # Errors
+/// The errno of setrlimit(2).
+pub fn limit_compile(cpu_seconds: u64, data_bytes: u64) -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    setrlimit(Resource::RLIMIT_CPU, cpu_seconds, cpu_seconds)?;
+    setrlimit(Resource::RLIMIT_DATA, data_bytes, data_bytes)?;
+    Ok(())
+}
+
+/// Runs only when nothing else wants the processor.
+///
+/// # Errors
+/// The errno of sched_setscheduler(2).
+pub fn run_when_idle() -> io::Result<()> {
+    let param = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the pointer is to a live structure of the right type.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const param) } < 0 {
+        return Err(last());
+    }
+    Ok(())
+}
+
+/// Gives up for good what set-user-id programs or file capabilities could grant.
+///
+/// # Errors
+/// The errno of prctl(2).
+pub fn no_new_privileges() -> io::Result<()> {
+    // SAFETY: PR_SET_NO_NEW_PRIVS takes four integers.
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Adopts orphaned descendants, so that they can be reaped here.
+///
+/// # Errors
+/// The errno of prctl(2).
+pub fn become_subreaper() -> io::Result<()> {
+    // SAFETY: PR_SET_CHILD_SUBREAPER takes an integer.
+    if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Takes over a descriptor that the parent passed by number.
+///
+/// # Errors
+/// The errno of fcntl(2), `EBADF` when the number is not open.
+pub fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: F_SETFD takes integers.
+    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(last());
+    }
+    // SAFETY: the number is open (the call above succeeded), was put there for us by the process that executed
+    // us, and this is called once, at the start, before anything else could own it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,67 @@
+//! Messages with descriptors over Unix stream sockets (SCM_RIGHTS).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+/// The most descriptors that one message carries here.
+pub const MAX_FDS: usize = 8;
+
+/// Sends bytes with descriptors; returns how many bytes were taken. The descriptors travel with the first of them.
+///
+/// # Errors
+/// The errno of sendmsg(2), `EAGAIN` on a nonblocking socket that is full. SIGPIPE is never raised.
+pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
+    loop {
+        let sent = sendmsg::<()>(
+            socket.as_fd().as_raw_fd(),
+            &[IoSlice::new(bytes)],
+            control,
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        );
+        match sent {
+            Err(Errno::EINTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Receives bytes and the descriptors that came with them; 0 bytes are the end of the stream. All descriptors
+/// are close-on-exec.
+///
+/// # Errors
+/// The errno of recvmsg(2), `EAGAIN` on a nonblocking socket that is empty; `EMFILE` as
+/// [`io::ErrorKind::Other`] when descriptors were cut off because this process has no room for them.
+pub fn receive(socket: impl AsFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<usize> {
+    let mut space = nix::cmsg_space!([RawFd; MAX_FDS]);
+    loop {
+        let mut slices = [IoSliceMut::new(buffer)];
+        let received = match recvmsg::<()>(
+            socket.as_fd().as_raw_fd(),
+            &mut slices,
+            Some(&mut space),
+            MsgFlags::MSG_CMSG_CLOEXEC,
+        ) {
+            Err(Errno::EINTR) => continue,
+            other => other?,
+        };
+        for message in received.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(raw) = message {
+                for fd in raw {
+                    // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows it.
+                    fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
+                }
+            }
+        }
+        if received.flags.contains(MsgFlags::MSG_CTRUNC) {
+            return Err(io::Error::other("descriptors were lost on the way: too many open files"));
+        }
+        return Ok(received.bytes);
+    }
+}

@@ -1,0 +1,11 @@
+//! The only home of raw system calls and of `unsafe`, behind safe functions that take and return owned
+//! descriptors. One family of calls per file; each unsafe block says why it is sound.
+
+pub mod child;
+pub mod fdpass;
+pub mod fork;
+pub mod pidfd;
+pub mod random;
+pub mod rusage;
+pub mod stdio;
+pub mod title;

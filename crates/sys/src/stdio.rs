@@ -1,0 +1,31 @@
+//! Reading and writing descriptors by their number, for a process that knows its own numbers.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{BorrowedFd, RawFd};
+
+/// The descriptor with this number, or `None` when the number is negative.
+#[must_use]
+pub fn numbered(fd: RawFd) -> Option<BorrowedFd<'static>> {
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: the value is not -1, which is all that the type's own representation needs. Whether the number
+    // is open is decided by the kernel at each use: a call on a closed one fails with EBADF.
+    Some(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Writes slices in one call; returns how many bytes were taken.
+///
+/// # Errors
+/// The errno of writev(2).
+pub fn write_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    Ok(nix::sys::uio::writev(fd, slices)?)
+}
+
+/// Reads into slices in one call; returns how many bytes came.
+///
+/// # Errors
+/// The errno of readv(2).
+pub fn read_vectored(fd: BorrowedFd<'_>, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    Ok(nix::sys::uio::readv(fd, slices)?)
+}

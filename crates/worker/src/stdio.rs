@@ -1,0 +1,94 @@
+//! The guest's standard streams: output becomes frames where it is written, input is the process's own.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use engine::{Output, Stdio};
+use frames::frame::MAX_PAYLOAD;
+use frames::{Header, Kind, Stream};
+
+/// Writes frames to the pipe. Nothing is kept back: what the guest has written is in the pipe when its call
+/// returns, so a kill loses nothing. A full pipe blocks the guest, which is the intended back-pressure.
+#[derive(Debug)]
+pub struct FrameWriter<'fd> {
+    stdin: BorrowedFd<'fd>,
+    frames: BorrowedFd<'fd>,
+    seq: u64,
+}
+
+impl<'fd> FrameWriter<'fd> {
+    /// Frames go to `frames`, standard input comes from `stdin`.
+    #[must_use]
+    pub fn new(stdin: BorrowedFd<'fd>, frames: BorrowedFd<'fd>) -> Self {
+        Self { stdin, frames, seq: 0 }
+    }
+
+    /// Sends a frame that is not output.
+    ///
+    /// # Errors
+    /// `EPIPE` when nobody reads any more; a payload over the cap is cut, which only a message of an engine
+    /// could need.
+    pub fn control(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        let payload = &payload[..payload.len().min(MAX_PAYLOAD)];
+        self.send(kind, None, payload.len(), &[IoSlice::new(payload)])
+    }
+
+    fn send(
+        &mut self,
+        kind: Kind,
+        stream: Option<Stream>,
+        len: usize,
+        payload: &[IoSlice<'_>],
+    ) -> io::Result<()> {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+        let header = Header { len: len as u32, kind, stream, seq: self.seq, time }.encode();
+        self.seq += 1;
+        let mut slices = Vec::with_capacity(payload.len() + 1);
+        slices.push(IoSlice::new(&header));
+        slices.extend_from_slice(payload);
+        let mut rest = &mut slices[..];
+        while !rest.is_empty() {
+            let written = match sys::stdio::write_vectored(self.frames, rest) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+                other => other?,
+            };
+            IoSlice::advance_slices(&mut rest, written);
+        }
+        Ok(())
+    }
+}
+
+impl Stdio for FrameWriter<'_> {
+    fn write(&mut self, output: Output, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let stream = match output {
+            Output::Stdout => Stream::Stdout,
+            Output::Stderr => Stream::Stderr,
+        };
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        if total == 0 {
+            return Ok(0);
+        }
+        if total <= MAX_PAYLOAD && slices.len() < MAX_SLICES {
+            self.send(Kind::Log, Some(stream), total, slices)?;
+            return Ok(total);
+        }
+        for slice in slices {
+            for piece in slice.chunks(MAX_PAYLOAD) {
+                self.send(Kind::Log, Some(stream), piece.len(), &[IoSlice::new(piece)])?;
+            }
+        }
+        Ok(total)
+    }
+
+    fn read(&mut self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        sys::stdio::read_vectored(self.stdin, slices)
+    }
+
+    fn random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        sys::random::fill(buffer)
+    }
+}
+
+/// IOV_MAX of Linux: the header takes one of them.
+const MAX_SLICES: usize = 1024;

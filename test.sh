@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Everything that has to hold: format, lints, tests. Installs what is missing.
+# Arguments go to `cargo nextest run`, such as a test's name.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
+cd "$ROOT"
+
+# The end-to-end tests run programs and guests that are installed for them, so
+# that a test never touches the user's own.
+target="${CARGO_TARGET_DIR:-$ROOT/target}"
+export HERO_BIN_DIR="$target/test-install/bin"
+export HERO_RUNNER_SERVICES_DIR="$target/test-install/services"
+
+"$ROOT/build.sh"
+cargo nextest --version >/dev/null 2>&1 || {
+  say "installing cargo-nextest (a few minutes, once)"
+  cargo install cargo-nextest --locked
+}
+
+say "format"
+cargo fmt --all --check
+(cd services && cargo fmt --all --check)
+say "lints"
+cargo clippy --workspace --all-targets -- -D warnings
+say "documentation tests"
+cargo test --quiet --workspace --doc
+if cargo deny --version >/dev/null 2>&1; then
+  say "dependencies"
+  cargo deny check
+else
+  say "dependencies: cargo-deny is not installed, skipped"
+fi
+# Last, so that its summary is what stands at the end.
+say "tests"
+cargo nextest run --workspace "$@"
