@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is used by the pieces that source this
 # What every other piece uses: where things live, how to talk, how to ask the
 # system for a package. Sourced, never run; the caller has set -euo pipefail.
 

@@ -12,6 +12,7 @@ TESTING_SUITE=forky
 # The archive that this machine's own release comes from.
 debian_mirror() {
   have apt-get || return 0
+  # shellcheck disable=SC2016 # these dollars are apt's own
   apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
     awk -v release="$(os_release VERSION_CODENAME)" '$1 == release { print $2; exit }'
 }

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is used by the pieces that source this
 # Finds WasmEdge 0.17, or makes it. Sets
 #   WASMEDGE_FOUND    the folder that holds include/ and lib/
 #   WASMEDGE_LIB      its libraries, where the system's loader does not look by itself

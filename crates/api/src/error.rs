@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
+    /// The parameters have the right types but do not make sense. JSON-RPC's own -32602.
+    InvalidParams,
     /// No session has this id (or its record was removed by retention).
     SessionNotFound,
     /// No module has this name or digest.
@@ -46,7 +48,8 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
+        Self::InvalidParams,
         Self::SessionNotFound,
         Self::ModuleNotFound,
         Self::ModuleInvalid,
@@ -65,10 +68,11 @@ impl ErrorCode {
         Self::Internal,
     ];
 
-    /// The number on the wire. `Internal` is JSON-RPC's own -32603.
+    /// The number on the wire. `Internal` and `InvalidParams` are JSON-RPC's own.
     #[must_use]
     pub fn code(self) -> i32 {
         match self {
+            Self::InvalidParams => -32602,
             Self::SessionNotFound => -33001,
             Self::ModuleNotFound => -33002,
             Self::ModuleInvalid => -33003,
@@ -92,6 +96,7 @@ impl ErrorCode {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::InvalidParams => "invalid_params",
             Self::SessionNotFound => "session_not_found",
             Self::ModuleNotFound => "module_not_found",
             Self::ModuleInvalid => "module_invalid",
@@ -121,6 +126,7 @@ impl ErrorCode {
     #[must_use]
     pub fn hint(self) -> &'static str {
         match self {
+            Self::InvalidParams => "rpc.discover describes the parameters of every method",
             Self::SessionNotFound => "session_list shows the sessions that are known",
             Self::ModuleNotFound => {
                 "module_list shows the modules; POST /modules/{name} or `hero_runner modules put` adds one"
@@ -205,7 +211,8 @@ mod tests {
     #[test]
     fn codes_stay_out_of_the_reserved_block() {
         for code in ErrorCode::ALL {
-            assert!(code == ErrorCode::Internal || !(-32768..=-32000).contains(&code.code()));
+            let own = matches!(code, ErrorCode::Internal | ErrorCode::InvalidParams);
+            assert!(own || !(-32768..=-32000).contains(&code.code()));
         }
     }
 }

@@ -165,7 +165,9 @@ mod tests {
     #[test]
     fn the_table_is_sorted_without_repetition() {
         assert!(FUNCTIONS.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(FUNCTIONS.iter().all(|row| row.1.bytes().chain(row.2.bytes()).all(|c| c == b'i' || c == b'I')));
+        assert!(
+            FUNCTIONS.iter().all(|row| row.1.bytes().chain(row.2.bytes()).all(|c| c == b'i' || c == b'I'))
+        );
     }
 
     #[test]

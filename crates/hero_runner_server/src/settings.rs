@@ -143,6 +143,8 @@ settings! {
     history_max_age_days: u32 = |_| 30;
     /// How many ended sessions are kept.
     history_max_sessions: u64 = |_| 100_000;
+    /// Lines of a session's log that stay in memory at least.
+    ring_lines: u32 = |_| 1024;
     /// Send the lines of every session to the system's log, unless the session says otherwise.
     forward_logs: bool = |_| false;
     /// Compile modules in the background.
@@ -191,7 +193,11 @@ impl Resolved {
             (s.batch_max >= 1, "batch_max", "has to be 1 or more"),
             (s.body_max_bytes >= 1024, "body_max_bytes", "is less than 1024"),
             (s.server_threads >= 1 && s.server_threads <= 64, "server_threads", "is not 1 to 64"),
-            (api::paths::fits_socket_address(&s.socket), "socket", "is longer than the 107 bytes of an address"),
+            (
+                api::paths::fits_socket_address(&s.socket),
+                "socket",
+                "is longer than the 107 bytes of an address",
+            ),
         ];
         for (holds, name, problem) in rules {
             if !holds {

@@ -17,7 +17,7 @@ use sys::title::Title;
 
 const USAGE: &str = "usage: hero_runner_zygote --version
        hero_runner_zygote --zygote PARENT_PID
-       hero_runner_zygote --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB";
+       hero_runner_zygote --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB PARENT_PID";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
@@ -28,8 +28,8 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["--zygote", parent] => parent.parse().map_err(|_| USAGE.to_owned()).and_then(zygote),
-        ["--compile", module, artifact, seconds, megabytes] => {
-            compile(Path::new(module), Path::new(artifact), seconds, megabytes)
+        ["--compile", module, artifact, seconds, megabytes, parent] => {
+            compile(Path::new(module), Path::new(artifact), [seconds, megabytes, parent])
         }
         _ => {
             eprintln!("{USAGE}");
@@ -80,10 +80,13 @@ fn work(title: Title) -> i32 {
     )
 }
 
-fn compile(module: &Path, artifact: &Path, seconds: &str, megabytes: &str) -> Result<(), String> {
-    let number = |text: &str| text.parse::<u64>().map_err(|_| USAGE.to_owned());
+fn compile(module: &Path, artifact: &Path, limits: [&str; 3]) -> Result<(), String> {
+    let [Ok(seconds), Ok(megabytes), Ok(parent)] = limits.map(str::parse::<u32>) else {
+        return Err(USAGE.to_owned());
+    };
     let text = |error: std::io::Error| error.to_string();
-    sys::child::limit_compile(number(seconds)?, number(megabytes)? << 20).map_err(text)?;
+    sys::child::die_with_parent(parent as i32).map_err(text)?;
+    sys::child::limit_compile(u64::from(seconds), u64::from(megabytes) << 20).map_err(text)?;
     sys::child::no_new_privileges().map_err(text)?;
     // Sessions that run now matter more than those that would run faster later.
     sys::child::run_when_idle().map_err(text)?;

@@ -43,7 +43,11 @@ impl Database {
     /// `invalid_state` when a newer build wrote the database, `resource_exhausted` when the disk is full,
     /// `internal` when the folder or the file cannot be used.
     pub fn open(state_dir: &Path) -> Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(|e| io_error(state_dir, &e))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state_dir)
+            .map_err(|e| io_error(state_dir, &e))?;
         let path = state_dir.join(FILE);
         let mut database = Self { state_dir: state_dir.to_owned(), path, quarantined: None };
         let doubted = database.damage_marker().exists();
@@ -209,7 +213,9 @@ pub(crate) fn is_damage(failure: &rusqlite::Error) -> bool {
         rusqlite::Error::SqliteFailure(code, message) => match code.code {
             Sqlite::DatabaseCorrupt | Sqlite::NotADatabase => true,
             Sqlite::Unknown => message.as_deref().is_some_and(|m| {
-                m.starts_with("no such table") || m.starts_with("no such column") || m.contains("already exists")
+                m.starts_with("no such table")
+                    || m.starts_with("no such column")
+                    || m.contains("already exists")
             }),
             _ => false,
         },

@@ -29,7 +29,7 @@ CREATE TABLE artifacts (
 CREATE TABLE sources (
     path BLOB PRIMARY KEY,
     size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
+    changed_ns INTEGER NOT NULL,
     device INTEGER NOT NULL,
     inode INTEGER NOT NULL,
     digest TEXT NOT NULL

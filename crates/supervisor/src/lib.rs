@@ -1,12 +1,48 @@
-//! The supervisor: the pool of workers, the sessions and their logs. It knows no engine and runs no guest code.
+//! The supervisor: the pool of workers, the sessions and their logs.
+//!
+//! It runs no guest code, parses nothing of a guest's but capped frames, and knows no engine: it tells a zygote
+//! to fork ([`zygote`]), hands sessions to the workers ([`pool`] decides which), reads what they write, and keeps
+//! it ([`logs`]; `store` has the disk). It never waits for a client, a guest or a disk while it holds a lock.
 
+mod calls;
+mod compile;
+mod config;
+mod core;
+mod driver;
+pub mod lines;
 pub mod logs;
+mod outcome;
 pub mod pool;
+mod read;
+mod ring;
+mod run;
+mod session;
+mod slot;
+mod stdin;
+pub mod zygote;
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
-use api::{error::Error, log, module, session, stats};
-use futures_util::Stream;
+use api::Outcome;
+use api::error::{Error, ErrorCode};
+use sha2::{Digest, Sha256};
+use store::Database;
+use store::history::{History, Record};
+use store::modules::Modules;
+use tokio::sync::Notify;
+
+pub use calls::ModuleUpload;
+pub use config::{Config, Forward};
+use zygote::ZygoteProcess;
+
+use crate::core::{Core, Counters, Shared};
+use crate::outcome::Cause;
+use crate::pool::{Event, Pool};
+use crate::session::lock;
 
 /// The result of every call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,99 +50,110 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The running core. Cloning it is cheap; all clones are one supervisor.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
-    _shared: Arc<()>,
+    shared: Arc<Shared>,
 }
 
 impl Supervisor {
-    /// Starts a session.
-    pub async fn session_start(&self, _request: session::SessionStart) -> Result<session::SessionStarted> {
-        todo!()
+    /// Waits until the zygote is warm, opens modules and history, and begins to serve. Sessions that the last
+    /// server left unfinished become `interrupted`.
+    ///
+    /// # Errors
+    /// When the zygote does not become warm, or the state folder cannot be used.
+    pub async fn start(config: Config, zygote: ZygoteProcess) -> Result<Self> {
+        let zygote = zygote.warm().await.map_err(|error| Error::new(ErrorCode::Unavailable, error.to_string()))?;
+        let database = Arc::new(Database::open(&config.state_dir)?);
+        let (history, opened) = History::open(&database, config.history)?;
+        let settings = store::modules::Settings {
+            max_bytes: config.module_max_bytes,
+            ..store::modules::Settings::new(format!("{}-{}", zygote.engine, cpu_tag()))
+        };
+        let modules = Modules::open(&database, settings)?;
+        if let Some(folder) = &config.services_dir
+            && folder.is_dir()
+        {
+            for found in modules.register_dir(folder)? {
+                if let Err(error) = found.outcome {
+                    tracing::warn!(%error, "a module of the services folder was left out");
+                }
+            }
+        }
+        for record in opened.unfinished {
+            interrupt(&history, record)?;
+        }
+        let (compile, compile_queue) = compile::CompileQueue::new(config.compile);
+        let pool = Pool::new(config.pool);
+        let shared = Arc::new(Shared {
+            config,
+            core: Mutex::new(Core::new(pool, opened.max_no + 1)),
+            history,
+            modules,
+            by_path: calls::ByPath::default(),
+            compile,
+            counters: Counters::default(),
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+            ticks: Notify::new(),
+            idle: Notify::new(),
+        });
+        if let Some(queue) = compile_queue {
+            tokio::spawn(compile::run(Arc::downgrade(&shared), queue));
+        }
+        tokio::spawn(driver::run(Arc::downgrade(&shared), zygote));
+        Ok(Self { shared })
     }
-    /// Stops a session and waits until it ended.
-    pub async fn session_stop(&self, _request: session::SessionStop) -> Result<session::Done> {
-        todo!()
+
+    /// Accepts nothing new, waits up to `grace` for sessions to end, stops the rest, and writes out the history.
+    pub async fn drain(&self, grace: Duration) {
+        let shared = &self.shared;
+        shared.draining.store(true, Relaxed);
+        if tokio::time::timeout(grace, self.all_ended()).await.is_err() {
+            self.stop_all();
+            // A kill cannot be refused; this bounds the wait all the same.
+            let _ = tokio::time::timeout(Duration::from_secs(10), self.all_ended()).await;
+        }
+        shared.flush_history().await;
     }
-    /// Lists sessions.
-    pub async fn session_list(&self, _request: session::SessionList) -> Result<session::SessionPage> {
-        todo!()
+
+    async fn all_ended(&self) {
+        loop {
+            let idle = self.shared.idle.notified();
+            if lock(&self.shared.core).live == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
-    /// Shows one session.
-    pub async fn session_get(&self, _session_id: &str) -> Result<session::SessionInfo> {
-        todo!()
-    }
-    /// Reads log lines.
-    pub async fn session_logs(&self, _request: log::SessionLogs) -> Result<log::LogPage> {
-        todo!()
-    }
-    /// The result, or `None` while the session runs.
-    pub async fn session_result(&self, _session_id: &str) -> Result<Option<session::SessionResult>> {
-        todo!()
-    }
-    /// Waits for the end.
-    pub async fn session_wait(
-        &self,
-        _request: session::SessionWait,
-    ) -> Result<Option<session::SessionResult>> {
-        todo!()
-    }
-    /// Writes to standard input.
-    pub async fn session_stdin(&self, _request: session::SessionStdin) -> Result<session::Done> {
-        todo!()
-    }
-    /// Follows a session's log: from the history after `after_seq` (from its beginning with `None`), then live, without
-    /// a hole that is not announced as a gap; the last event is `End`.
-    pub async fn subscribe(
-        &self,
-        _session_id: &str,
-        _after_seq: Option<u64>,
-    ) -> Result<impl Stream<Item = logs::LogEvent> + Send + 'static + use<>> {
-        Ok(futures_util::stream::empty())
-    }
-    /// Registers a module from bytes (the RPC method; uploads stream through [`Self::modules`]).
-    pub async fn module_put(&self, _request: module::ModulePut) -> Result<module::ModuleDetail> {
-        todo!()
-    }
-    /// Begins a streaming upload.
-    pub async fn module_upload(&self, _name: &str, _sha256: Option<String>) -> Result<ModuleUpload> {
-        todo!()
-    }
-    /// Lists modules.
-    pub async fn module_list(&self) -> Result<module::ModuleList> {
-        todo!()
-    }
-    /// Shows one module.
-    pub async fn module_get(&self, _name: &str) -> Result<module::ModuleDetail> {
-        todo!()
-    }
-    /// Removes a name.
-    pub async fn module_remove(&self, _name: &str) -> Result<session::Done> {
-        todo!()
-    }
-    /// Numbers about the server.
-    pub async fn stats(&self) -> stats::Stats {
-        todo!()
-    }
-    /// Whether all is well, and what is not.
-    pub async fn health(&self) -> stats::Health {
-        todo!()
-    }
-    /// Accepts nothing new, waits up to `grace` for sessions to end, stops the rest, flushes the history.
-    pub async fn drain(&self, _grace: std::time::Duration) {
-        todo!()
+
+    fn stop_all(&self) {
+        let mut core = lock(&self.shared.core);
+        let live: Vec<_> = core.sessions.values().filter(|session| !session.state().is_final()).cloned().collect();
+        for session in live {
+            if lock(&session.waiting).take().is_some() {
+                self.shared.step_in(&mut core, Event::Withdraw(session.no));
+                self.shared.ended_in(&mut core, &session, Outcome::Cancelled);
+            } else {
+                session.request_kill(Cause::Stop, Duration::ZERO);
+            }
+        }
     }
 }
 
-/// An upload in progress. Dropping it discards what came so far.
-#[derive(Debug)]
-pub struct ModuleUpload {}
+/// Marks a session of a server that died.
+fn interrupt(history: &History, mut record: Record) -> Result<()> {
+    let extent = history.log_extent(record.no)?;
+    record.info.state = Outcome::Interrupted.state();
+    record.info.outcome = Some(Outcome::Interrupted);
+    record.info.child_pid = None;
+    record.info.ready = false;
+    record.info.log_next_seq = extent.next_seq;
+    history.put(record);
+    Ok(())
+}
 
-impl ModuleUpload {
-    /// Takes the next piece; an error ends the upload (too large, disk full).
-    pub async fn write(&mut self, _piece: bytes::Bytes) -> Result<()> {
-        todo!()
-    }
-    /// Checks digest, header and imports, and registers the module.
-    pub async fn finish(self) -> Result<module::ModuleDetail> {
-        todo!()
-    }
+/// Names the CPU's abilities, which compiled code depends on: eight digits of a digest of its flags.
+fn cpu_tag() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = text.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
+    let digest = Sha256::digest(flags.unwrap_or_default());
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }

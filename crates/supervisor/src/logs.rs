@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use api::{LogKind, log::Gap};
+use base64::Engine as _;
 use bytes::Bytes;
 
 /// One line as it was written: the bytes without the line feed.
@@ -16,6 +17,21 @@ pub struct Line {
     pub partial: bool,
     /// The bytes, without the line feed.
     pub bytes: Bytes,
+}
+
+impl Line {
+    /// The line as the API shows it.
+    #[must_use]
+    pub fn to_api(&self, seq: u64) -> api::LogLine {
+        let (line, base64) = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => (text.to_owned(), None),
+            Err(_) => {
+                let exact = base64::engine::general_purpose::STANDARD.encode(&self.bytes);
+                (String::from_utf8_lossy(&self.bytes).into_owned(), Some(exact))
+            }
+        };
+        api::LogLine { seq, ts_ms: self.ts_ms, kind: self.kind, line, base64, partial: self.partial }
+    }
 }
 
 /// Consecutive lines of one session, made in one wake-up of its reader and shared by all subscribers.

@@ -121,6 +121,12 @@ impl Pool {
         self.parked.len()
     }
 
+    /// Workers that were asked for and are not there yet.
+    #[must_use]
+    pub fn forking(&self) -> usize {
+        self.forking.len()
+    }
+
     /// Sessions that have a worker.
     #[must_use]
     pub fn running(&self) -> usize {
@@ -161,7 +167,9 @@ impl Pool {
             }
             Event::Submit(session) => {
                 self.last_submit = Some(now);
-                let idle = self.queue.is_empty() && !self.parked.is_empty();
+                let idle = self.queue.is_empty()
+                    && !self.parked.is_empty()
+                    && self.busy.len() < self.limits.max_sessions;
                 if !idle && self.queue.len() >= self.limits.max_queue {
                     actions.push(Action::Reject(session));
                     return;

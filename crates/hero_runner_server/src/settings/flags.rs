@@ -22,7 +22,11 @@ pub struct Call {
 #[must_use]
 pub fn command() -> Command {
     let settings = ROWS.iter().map(|row| {
-        let arg = Arg::new(row.name).long(row.flag()).value_name(row.hint).help(row.doc.trim()).help_heading("Settings");
+        let arg = Arg::new(row.name)
+            .long(row.flag())
+            .value_name(row.hint)
+            .help(row.doc.trim())
+            .help_heading("Settings");
         match (row.is_list, row.hint == bool::HINT) {
             (true, _) => arg.action(ArgAction::Append),
             // `--compile` alone is true; a value needs the `=`, so that it cannot swallow what follows.

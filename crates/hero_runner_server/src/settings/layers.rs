@@ -165,8 +165,9 @@ fn read_file(path: &Path, must_exist: bool) -> Result<Vec<(&'static Row, toml::V
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(Vec::new()),
         Err(error) => return Err(Error::new("config", origin, format!("cannot be read: {error}"))),
     };
-    let table: toml::Table =
-        text.parse().map_err(|error| Error::new("config", origin.clone(), format!("is not TOML: {error}")))?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error| Error::new("config", origin.clone(), format!("is not TOML: {error}")))?;
     table
         .into_iter()
         .map(|(key, value)| match ROWS.iter().find(|row| row.name == key) {

@@ -20,9 +20,11 @@ fn the_defaults_follow_the_hero_folders() {
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.toml");
-    std::fs::write(&file, "spare_min = 3\nspare_max = 30\nmax_sessions = 300\nmodule_dirs = [\"/a\"]\n").unwrap();
+    std::fs::write(&file, "spare_min = 3\nspare_max = 30\nmax_sessions = 300\nmodule_dirs = [\"/a\"]\n")
+        .unwrap();
     let dir = dir.path().to_str().unwrap();
-    let env = [("HERO_RUNNER_STATE_DIR", dir), ("HERO_RUNNER_SPARE_MIN", "4"), ("HERO_RUNNER_SPARE_MAX", "40")];
+    let env =
+        [("HERO_RUNNER_STATE_DIR", dir), ("HERO_RUNNER_SPARE_MIN", "4"), ("HERO_RUNNER_SPARE_MAX", "40")];
     let resolved = sources(&env, &["--spare-min", "5"]).resolve().unwrap();
     let settings = &resolved.settings;
     assert_eq!((settings.spare_min, settings.spare_max, settings.max_sessions), (5, 40, 300));
@@ -58,7 +60,8 @@ fn an_unknown_key_names_itself_and_its_source() {
 
 #[test]
 fn the_variables_of_the_build_are_no_settings_and_no_error() {
-    let env = [("HERO_RUNNER_CACHE_DIR", "/x"), ("HERO_RUNNER_WASMEDGE_RUNTIME", "/y"), ("HERO_SOCKET_DIR", "/s")];
+    let env =
+        [("HERO_RUNNER_CACHE_DIR", "/x"), ("HERO_RUNNER_WASMEDGE_RUNTIME", "/y"), ("HERO_SOCKET_DIR", "/s")];
     let resolved = sources(&env, &[]).resolve().unwrap();
     assert_eq!(resolved.settings.socket, Path::new("/s/hero_runner/rpc.sock"));
 }

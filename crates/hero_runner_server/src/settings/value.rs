@@ -144,7 +144,8 @@ impl Value for LogLevel {
     fn from_text(text: &str) -> Result<Self, String> {
         const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
         // A bare word that is no level would be taken as a target, and silence the log.
-        if let Some(word) = text.split(',').find(|word| !word.contains('=') && !LEVELS.contains(&word.trim())) {
+        if let Some(word) = text.split(',').find(|word| !word.contains('=') && !LEVELS.contains(&word.trim()))
+        {
             return Err(format!("`{word}` is not one of {}", LEVELS.join(", ")));
         }
         match tracing_subscriber::EnvFilter::builder().parse(text) {

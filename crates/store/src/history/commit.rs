@@ -8,7 +8,7 @@ use super::writer::Batch;
 use super::{BLOCK_OVERHEAD, Block, Record, Settings};
 
 /// Sessions whose numbers stay in memory between commits.
-const KEEP_LOGS: usize = 4096;
+const KEEP_LOGS: usize = 1024;
 
 /// What is kept of one session's log.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,9 +61,19 @@ impl Books {
     fn read(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         self.log_bytes =
             connection.query_row("SELECT coalesce(sum(bytes), 0) FROM logs", [], |row| row.get(0))?;
-        (self.records, self.max_no) = connection
-            .query_row("SELECT count(*), max(no) FROM records", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        (self.records, self.max_no) =
+            connection.query_row("SELECT count(*), max(no) FROM records", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         self.logs.clear();
+        // Otherwise a session that writes no more would never notice that its cap was lowered.
+        let over: Vec<u64> = connection
+            .prepare_cached("SELECT no FROM logs WHERE bytes > ?1 LIMIT ?2")?
+            .query_map(params![self.settings.session_log_bytes, KEEP_LOGS / 2], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for no in over {
+            self.kept(connection, no)?;
+        }
         self.stale = false;
         Ok(())
     }
@@ -136,7 +146,12 @@ impl Books {
         outcome
     }
 
-    fn try_record(&mut self, sql: &Transaction<'_>, record: &Record, tally: &mut Tally) -> rusqlite::Result<()> {
+    fn try_record(
+        &mut self,
+        sql: &Transaction<'_>,
+        record: &Record,
+        tally: &mut Tally,
+    ) -> rusqlite::Result<()> {
         let Record { no, info } = record;
         let text = |e: serde_json::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(e));
         let json = serde_json::to_string(info).map_err(text)?;
@@ -176,7 +191,8 @@ impl Books {
             self.max_no = Some(*no);
         }
         for (name, value) in &info.labels {
-            let mut insert = sql.prepare_cached("INSERT OR IGNORE INTO labels (label, no) VALUES (?1, ?2)")?;
+            let mut insert =
+                sql.prepare_cached("INSERT OR IGNORE INTO labels (label, no) VALUES (?1, ?2)")?;
             insert.execute(params![name, no])?;
             insert.execute(params![format!("{name}={value}"), no])?;
         }
@@ -269,7 +285,12 @@ impl Books {
             } else {
                 "INSERT INTO logs (no, bytes, next_seq, dropped_lines) VALUES (?1, ?2, ?3, ?4)"
             };
-            sql.prepare_cached(statement)?.execute(params![no, kept.bytes, kept.next_seq, kept.dropped_lines])?;
+            sql.prepare_cached(statement)?.execute(params![
+                no,
+                kept.bytes,
+                kept.next_seq,
+                kept.dropped_lines
+            ])?;
             kept.stored = true;
             kept.changed = false;
         }

@@ -72,12 +72,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            session_log_bytes: 64 << 20,
-            total_log_bytes: 1 << 30,
-            max_records: 100_000,
-            max_age_days: 30,
-        }
+        Self { session_log_bytes: 64 << 20, total_log_bytes: 1 << 30, max_records: 100_000, max_age_days: 30 }
     }
 }
 
@@ -155,14 +150,18 @@ impl History {
         let shared = Arc::new(Shared::default());
         let reader = database.connect_reader().map_err(failed)?;
         let opened = read::opened(&reader).map_err(failed)?;
-        let writer =
-            writer::Writer::new(connection, Arc::clone(database), Arc::clone(&shared), settings).map_err(failed)?;
-        let thread = std::thread::Builder::new()
-            .name("history".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|e| Error::new(ErrorCode::ResourceExhausted, format!("no thread for the history: {e}")))?;
-        let history =
-            Self { shared, database: Arc::clone(database), readers: Mutex::new(vec![reader]), writer: Some(thread) };
+        let writer = writer::Writer::new(connection, Arc::clone(database), Arc::clone(&shared), settings)
+            .map_err(failed)?;
+        let thread =
+            std::thread::Builder::new().name("history".to_owned()).spawn(move || writer.run()).map_err(
+                |e| Error::new(ErrorCode::ResourceExhausted, format!("no thread for the history: {e}")),
+            )?;
+        let history = Self {
+            shared,
+            database: Arc::clone(database),
+            readers: Mutex::new(vec![reader]),
+            writer: Some(thread),
+        };
         Ok((history, opened))
     }
 

@@ -55,12 +55,17 @@ impl History {
                 return Ok(vec![exact]);
             }
             // Ids are text; everything that begins with the prefix sorts before the prefix and the last character.
-            sql.prepare_cached("SELECT no, info FROM records WHERE id >= ?1 AND id < ?1 || char(1114111) LIMIT 2")?
-                .query_map([id], record)?
-                .collect()
+            sql.prepare_cached(
+                "SELECT no, info FROM records WHERE id >= ?1 AND id < ?1 || char(1114111) LIMIT 2",
+            )?
+            .query_map([id], record)?
+            .collect()
         })?;
         if found.len() > 1 {
-            return Err(Error::new(ErrorCode::InvalidState, format!("more than one session id begins with {id:?}")));
+            return Err(Error::new(
+                ErrorCode::InvalidState,
+                format!("more than one session id begins with {id:?}"),
+            ));
         }
         Ok(found.pop())
     }
@@ -90,7 +95,11 @@ impl History {
             values.push(state);
         }
         if let Some(module) = &filter.module {
-            sql_text.push_str(if module.starts_with("sha256:") { " AND r.digest = ?" } else { " AND r.module = ?" });
+            sql_text.push_str(if module.starts_with("sha256:") {
+                " AND r.digest = ?"
+            } else {
+                " AND r.module = ?"
+            });
             values.push(module);
         }
         if let Some(label) = &filter.label {

@@ -149,7 +149,8 @@ impl Books {
         self.logs.remove(&no);
         sql.prepare_cached("DELETE FROM logs WHERE no = ?1")?.execute([no])?;
         sql.prepare_cached("DELETE FROM records WHERE no = ?1")?.execute([no])?;
-        let labels: std::collections::BTreeMap<String, String> = serde_json::from_str(labels).unwrap_or_default();
+        let labels: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(labels).unwrap_or_default();
         for (name, value) in labels {
             let mut delete = sql.prepare_cached("DELETE FROM labels WHERE label = ?1 AND no = ?2")?;
             delete.execute(params![name, no])?;
@@ -169,11 +170,12 @@ impl Books {
         tally: &mut Tally,
     ) -> rusqlite::Result<u64> {
         let (mut freed, mut lines) = (0, 0);
-        if self.kept(sql, no)?.bytes == 0 {
+        let held = self.kept(sql, no)?.bytes;
+        let want = want.min(budget.bytes);
+        if held == 0 || want == 0 {
             return Ok(0);
         }
         loop {
-            let want = want.min(budget.bytes);
             let mut last = None;
             let mut looked = 0;
             {
@@ -190,8 +192,13 @@ impl Books {
                     freed += row.get::<_, u64>(2)? + BLOCK_OVERHEAD;
                 }
             }
-            let Some(last) = last else { break };
-            sql.prepare_cached("DELETE FROM blocks WHERE no = ?1 AND first_seq <= ?2")?.execute(params![no, last])?;
+            let Some(last) = last else {
+                // No block is left. The count should say so too; if it did not, it would be asked for ever.
+                freed = held;
+                break;
+            };
+            sql.prepare_cached("DELETE FROM blocks WHERE no = ?1 AND first_seq <= ?2")?
+                .execute(params![no, last])?;
             if looked < STEP || freed >= want {
                 break;
             }

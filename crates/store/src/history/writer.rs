@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::commit::{Books, Tally};
 use super::queue::Op;
@@ -148,7 +148,8 @@ impl Writer {
             return;
         }
         // Both are for order's sake: a failure shows at the next commit.
-        let free: i64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).unwrap_or(0);
+        let free: i64 =
+            self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).unwrap_or(0);
         if free > i64::from(VACUUM_PAGES) {
             let _ = self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"));
         }
@@ -203,8 +204,10 @@ impl Writer {
             // marker it would be looked at again then, which finds most damage too.
             let _ = fs::write(self.database.damage_marker(), failure.to_string());
         }
-        // The log may hold frames of the failed transaction; emptying it can be all the room that is needed.
-        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        if matches!(failure.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure)) {
+            // Emptying the log can be all the room that is needed. Whether it worked shows at the next attempt.
+            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
         self.retry_at = Some(Instant::now() + RETRY);
         *self.shared.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.to_string());
         self.shared.degraded.store(true, Relaxed);

@@ -1,0 +1,157 @@
+//! The arguments.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, CommandFactory, Parser, ValueEnum, error::ErrorKind};
+
+use crate::exit;
+use crate::verbs::Verb;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON document, or one a line where results stream.
+    Json,
+}
+
+const AFTER: &str = "\
+Exit codes of `run` and `wait`: the guest's own (its lowest 8 bits), 124 timed out, 125 hero_runner failed,
+134 trapped, 137 killed or out of memory, 128+n ended by signal n (130 Ctrl-C, 143 stopped).
+Others: 0 done, 1 failed, 2 wrong usage. --status: 0 running, 1 dead but its socket is left, 3 not running,
+4 unknown.";
+
+/// Runs untrusted WebAssembly programs as sessions, each in a process of its own.
+#[derive(Debug, Parser)]
+#[command(name = "hero_runner", version, after_help = AFTER, arg_required_else_help = true)]
+#[command(group = ArgGroup::new("lifecycle"))]
+pub(crate) struct Cli {
+    /// The server's socket [default: $HERO_SOCKET_DIR/hero_runner/rpc.sock under ~/hero/var/sockets]
+    #[arg(long, global = true, value_name = "PATH", env = "HERO_RUNNER_SOCKET", hide_env_values = true)]
+    socket: Option<PathBuf>,
+    /// How results are printed
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+    /// Print only what was asked for
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// No colours; NO_COLOR does the same, and so does an output that is not a terminal
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+
+    /// Start the server, unless it runs, and return when it answers
+    #[arg(long, group = "lifecycle")]
+    start: bool,
+    /// With --start: become the server instead of starting it in the background
+    #[arg(long, requires = "start")]
+    foreground: bool,
+    /// Stop the server and everything that it runs
+    #[arg(long, group = "lifecycle")]
+    stop: bool,
+    /// With --stop: how long it may take before the server is killed
+    #[arg(long, requires = "stop", value_name = "TIME", default_value = "30s", value_parser = duration)]
+    timeout: Duration,
+    /// Tell whether the server runs
+    #[arg(long, group = "lifecycle")]
+    status: bool,
+
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// What is to be done.
+pub(crate) enum Action {
+    Start { foreground: bool },
+    Stop { timeout: Duration },
+    Status,
+    Verb(Verb),
+}
+
+impl Action {
+    /// The exit code of hero_runner's own failure: one that no guest is likely to use, where a guest's is expected.
+    pub(crate) fn failure_code(&self) -> u8 {
+        match self {
+            Self::Verb(Verb::Run(_) | Verb::Wait(_)) => exit::OWN_FAILURE,
+            _ => 1,
+        }
+    }
+}
+
+impl Cli {
+    /// Reads the process's arguments; leaves with 2 when they make no sense.
+    pub(crate) fn read() -> Self {
+        let cli = Self::parse();
+        let flags = cli.start || cli.stop || cli.status;
+        if flags && cli.verb.is_some() {
+            let text = "--start, --stop and --status cannot be used with a command";
+            Self::command().error(ErrorKind::ArgumentConflict, text).exit();
+        }
+        cli
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.output == Format::Json
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        let path = self.socket.clone().unwrap_or_else(|| api::paths::rpc_socket(&api::paths::process_env));
+        // Absolute, because the server may be told about it and lives elsewhere.
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    /// What is to be done; leaves with 2 when that is nothing.
+    pub(crate) fn action(self) -> Action {
+        match self {
+            Self { start: true, foreground, .. } => Action::Start { foreground },
+            Self { stop: true, timeout, .. } => Action::Stop { timeout },
+            Self { status: true, .. } => Action::Status,
+            Self { verb: Some(verb), .. } => Action::Verb(verb),
+            _ => {
+                let text = "say what to do: a command, --start, --stop or --status";
+                Self::command().error(ErrorKind::MissingSubcommand, text).exit()
+            }
+        }
+    }
+}
+
+/// `5s`, `500ms`, `1h 30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; say 500ms, 5s or 2m"))
+}
+
+/// A duration as the API's milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_their_unit() {
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("5").unwrap_err().contains("say 500ms"));
+        assert!(duration("-5s").is_err() && duration("").is_err());
+    }
+
+    #[test]
+    fn only_one_thing_at_a_time() {
+        let parse = |args: &[&str]| Cli::try_parse_from([&["hero_runner"], args].concat());
+        assert!(parse(&["--start", "--stop"]).is_err());
+        assert!(parse(&["--timeout", "5s"]).is_err());
+        assert!(parse(&["--stop", "--timeout", "5s"]).is_ok());
+        assert!(parse(&["--start", "--foreground"]).is_ok());
+        assert!(parse(&["ps", "-o", "json", "--socket", "/s"]).is_ok());
+        assert!(parse(&["run", "hello", "-x", "--", "y"]).is_ok());
+    }
+}

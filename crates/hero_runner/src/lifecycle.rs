@@ -1,0 +1,44 @@
+//! The server's life: started, asked after, stopped.
+
+mod daemon;
+mod process;
+pub(crate) mod programs;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+mod zinit;
+
+use std::io;
+use std::time::Duration;
+
+use api::stats::Health;
+use client::{Client, Error};
+
+/// How long a server that works takes to answer, at most.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// What is found behind a socket.
+#[derive(Debug)]
+pub(crate) enum Probe {
+    /// A server that works.
+    Answers(Health),
+    /// There is no socket.
+    Missing,
+    /// There is a socket that nobody listens on.
+    Stale,
+    /// Somebody listens, and does not answer as hero_runner does. Why.
+    Silent(String),
+}
+
+/// Looks once.
+pub(crate) async fn probe(client: &Client) -> Probe {
+    match tokio::time::timeout(ANSWER, client.health()).await {
+        Ok(Ok(health)) => Probe::Answers(health),
+        Ok(Err(Error::NotRunning { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
+            Probe::Missing
+        }
+        Ok(Err(Error::NotRunning { .. })) => Probe::Stale,
+        Ok(Err(error)) => Probe::Silent(error.summary()),
+        Err(_) => Probe::Silent(format!("no answer within {} s", ANSWER.as_secs())),
+    }
+}

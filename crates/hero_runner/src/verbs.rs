@@ -1,0 +1,74 @@
+//! The commands, one file each.
+
+mod completions;
+mod inspect;
+mod logs;
+mod modules;
+mod ps;
+mod run;
+mod stats;
+mod stop;
+mod wait;
+
+use clap::Subcommand;
+
+use crate::{Context, doctor};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a module as a session, stream what it prints, and exit with its code
+    Run(run::Args),
+    /// List sessions; those that run, unless told otherwise
+    Ps(ps::Args),
+    /// Show what a session printed
+    Logs(logs::Args),
+    /// Stop sessions: SIGTERM, then SIGKILL after the grace
+    Stop(stop::Args),
+    /// Wait until a session ended and exit with its code
+    Wait(wait::Args),
+    /// Show everything about a session
+    Inspect(inspect::Args),
+    /// List, add, show and remove modules
+    Modules(modules::Args),
+    /// Show what the server does: sessions, workers, logs, memory
+    Stats,
+    /// Check what this machine offers, and say what to do about what is missing
+    Doctor,
+    /// Print the completions for a shell
+    Completions(completions::Args),
+}
+
+pub(crate) async fn run(context: &Context, verb: Verb) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Run(args) => run::run(context, args).await,
+        Verb::Ps(args) => ps::run(context, args).await,
+        Verb::Logs(args) => logs::run(context, args).await,
+        Verb::Stop(args) => stop::run(context, args).await,
+        Verb::Wait(args) => wait::run(context, args).await,
+        Verb::Inspect(args) => inspect::run(context, args).await,
+        Verb::Modules(args) => modules::run(context, args).await,
+        Verb::Stats => stats::run(context).await,
+        Verb::Doctor => doctor::run(context).await,
+        Verb::Completions(args) => completions::run(context, &args),
+    }
+}
+
+/// The id as the server knows it; people may leave out what all of them have in common. The server completes
+/// a prefix that only one session has.
+fn session_id(text: &str) -> Result<String, String> {
+    match text.strip_prefix("ses-").unwrap_or(text) {
+        "" => Err("a session's id is `ses-` and what follows, or the beginning of it".to_owned()),
+        rest => Ok(format!("ses-{rest}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ids_may_be_short() {
+        assert_eq!(super::session_id("7f3a"), Ok("ses-7f3a".to_owned()));
+        assert_eq!(super::session_id("ses-7f3a"), Ok("ses-7f3a".to_owned()));
+        assert!(super::session_id("ses-").is_err() && super::session_id("").is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! `hero_runner inspect`.
+
+use api::method::{SessionGetMethod, SessionResultMethod};
+use api::session::{RunMode, SessionInfo, SessionRef, SessionResult, StartKind};
+use serde_json::json;
+
+use super::session_id;
+use crate::table::facts;
+use crate::{Context, text};
+
+/// Show everything about a session.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id, or the beginning of it
+    #[arg(value_name = "ID", value_parser = session_id)]
+    id: String,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
+    let session = context.client.call::<SessionGetMethod>(SessionRef { session_id: args.id }).await?;
+    let reference = SessionRef { session_id: session.session_id.clone() };
+    let result = context.client.call::<SessionResultMethod>(reference).await?;
+    if context.console.json {
+        context.console.json(&json!({ "session": session, "result": result }))?;
+    } else {
+        let rows = rows(&session, result.as_ref());
+        context.console.print(&facts(&context.console, &rows))?;
+    }
+    Ok(0)
+}
+
+fn rows(session: &SessionInfo, result: Option<&SessionResult>) -> Vec<(&'static str, String)> {
+    let now = text::now_ms();
+    let time = |ms: u64| format!("{} ({})", text::timestamp(ms), text::ago(ms, now));
+    let mut rows = vec![
+        ("id", session.session_id.clone()),
+        ("module", session.module.clone()),
+        ("digest", session.digest.clone()),
+        ("state", text::state(session)),
+    ];
+    let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
+    add("outcome", session.outcome.as_ref().map(ToString::to_string));
+    add("pid", session.child_pid.map(|pid| pid.to_string()));
+    add("args", (!session.args.is_empty()).then(|| session.args.join(" ")));
+    let labels: Vec<String> = session.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    add("labels", (!labels.is_empty()).then(|| labels.join(", ")));
+    add("created", Some(time(session.created_at)));
+    add("started", session.started_at.map(time));
+    add("ended", session.ended_at.map(time));
+    add("duration", session.duration_ms.map(|duration| text::span(duration.micros)));
+    add("cpu", session.cpu_ms.map(|cpu| text::span(cpu.saturating_mul(1000))));
+    add("memory", session.max_rss_kb.map(|size| text::bytes(size.saturating_mul(1024))));
+    add(
+        "worker",
+        session.start.map(|start| match start {
+            StartKind::Parked => "stood ready".to_owned(),
+            StartKind::Cold => "forked for it".to_owned(),
+        }),
+    );
+    add(
+        "code",
+        session.mode.map(|mode| match mode {
+            RunMode::Interpreted => "interpreted".to_owned(),
+            RunMode::Compiled => "compiled".to_owned(),
+        }),
+    );
+    let limits = &session.limits;
+    add("timeout", limits.timeout_ms.map(|limit| text::span(limit.saturating_mul(1000))));
+    add("memory limit", limits.memory_limit_mb.map(|limit| text::bytes(u64::from(limit) << 20)));
+    add("output limit", limits.output_limit_bytes.map(text::bytes));
+    add("lines", Some(session.log_next_seq.to_string()));
+    add("lines dropped", (session.log_dropped > 0).then(|| session.log_dropped.to_string()));
+    if let Some(result) = result {
+        let cut = if result.truncated { ", not all of it" } else { "" };
+        let size = |stream: &str| format!("{}{cut}", text::bytes(stream.len() as u64));
+        add("stdout", Some(size(&result.stdout)));
+        add("stderr", Some(size(&result.stderr)));
+    }
+    rows
+}

@@ -1,0 +1,144 @@
+//! `hero_runner run`.
+
+mod attach;
+pub(super) mod module;
+mod stdin;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use api::ErrorCode;
+use api::method::SessionStartMethod;
+use api::session::{DirGrant, SessionStart};
+use serde_json::json;
+
+use crate::cli::{duration, millis};
+use crate::{Context, exit, grant, size};
+
+const AFTER: &str = "\
+Ctrl-C and SIGTERM stop the session; a second one kills it, a third one leaves it. Standard input is forwarded
+when it is not a terminal, or with -i.";
+
+/// Run a module as a session.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
+pub(crate) struct Args {
+    /// A registered name, a digest (sha256:…), or a .wasm file
+    module: String,
+    /// Arguments for the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// Set a variable, or pass on the one that is set here
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = grant::variable)]
+    env: Vec<(String, String)>,
+    /// Let the program use a folder: to read, or with :rw to write as well
+    #[arg(long, value_name = "HOST[::GUEST][:ro|:rw]", value_parser = grant::dir)]
+    dir: Vec<DirGrant>,
+    /// The folder, as the program sees it, from which relative paths start
+    #[arg(short, long, value_name = "PATH")]
+    working_dir: Option<String>,
+    /// End the session after this time, with exit code 124
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// The most memory that the program may use: 64M, 1G, or a number of MiB
+    #[arg(long, value_name = "SIZE", value_parser = size::mebibytes)]
+    memory: Option<u32>,
+    /// A name and a value to find the session by
+    #[arg(long, value_name = "NAME=VALUE", value_parser = grant::label)]
+    label: Vec<(String, String)>,
+    /// Print the session's id and leave it running
+    #[arg(short, long)]
+    detach: bool,
+    /// Forward standard input even when it is a terminal
+    #[arg(short, long, conflicts_with = "detach")]
+    interactive: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
+    let forward = !args.detach && stdin::is_wanted(args.interactive);
+    // Before the session exists, so that there is no moment in which Ctrl-C would leave it behind.
+    let mut signals = attach::Signals::catch()?;
+    let detach = args.detach;
+    let module = module::Module::find(&args.module)?;
+    let request = SessionStart {
+        args: args.args,
+        env_vars: args.env.into_iter().collect::<BTreeMap<_, _>>(),
+        working_dir: args.working_dir,
+        stdin_open: forward,
+        dirs: args.dir,
+        timeout_ms: args.timeout.map(millis),
+        memory_limit_mb: args.memory,
+        labels: args.label.into_iter().collect(),
+        ..SessionStart::default()
+    };
+    let started = match start(context, &module, &request, &mut signals).await? {
+        Start::Done(started) => started,
+        Start::Left(code) => return Ok(code),
+    };
+    let id = started.id;
+    if detach {
+        if context.console.json {
+            context.console.json(&json!({ "session_id": id }))?;
+        } else {
+            context.console.print(&format!("{id}\n"))?;
+        }
+        return Ok(0);
+    }
+    let pump = forward.then(|| tokio::spawn(stdin::forward(context.client.clone(), id.clone())));
+    let code = attach::run(context, &id, signals, started.signal).await;
+    if let Some(pump) = pump {
+        pump.abort();
+    }
+    code
+}
+
+struct Started {
+    id: String,
+    /// A signal that came while the server was asked to start it.
+    signal: Option<i32>,
+}
+
+enum Start {
+    Done(Started),
+    /// A signal came first; this is the exit code.
+    Left(u8),
+}
+
+/// Starts the session. Up to the call that starts it, a signal just ends us; from then on there may be a session to
+/// stop, so one signal waits for the answer, and only the next one does not.
+async fn start(
+    context: &Context,
+    module: &module::Module,
+    request: &SessionStart,
+    signals: &mut attach::Signals,
+) -> anyhow::Result<Start> {
+    let mut signal = None;
+    let mut upload = false;
+    loop {
+        let name = tokio::select! {
+            name = module.prepare(&context.client, upload) => name?,
+            signal = signals.next() => return Ok(Start::Left(exit::by_signal(signal))),
+        };
+        let call =
+            context.client.call::<SessionStartMethod>(SessionStart { module: name, ..request.clone() });
+        let mut call = std::pin::pin!(call);
+        let reply = loop {
+            tokio::select! {
+                reply = &mut call => break reply,
+                next = signals.next() => {
+                    if let Some(first) = signal.replace(next) {
+                        context.console.note("left while the server was starting the session");
+                        return Ok(Start::Left(exit::by_signal(first)));
+                    }
+                }
+            }
+        };
+        match reply {
+            // The file's content was removed since the server was asked for it: upload it after all.
+            Err(error) if !upload && module.is_file() && error.code() == Some(ErrorCode::ModuleNotFound) => {
+                upload = true;
+            }
+            reply => return Ok(Start::Done(Started { id: reply?.session_id, signal })),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What the wire needs of the supervisor.
+
+use std::future::Future;
+use std::time::Duration;
+
+use api::{error::Error, method as m, module::ModuleDetail, stats};
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt};
+use supervisor::{ModuleUpload, Supervisor, logs::LogEvent};
+
+use crate::methods::Methods;
+
+/// The result of every call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The core behind the wire: the supervisor, or a stand-in in tests.
+pub trait Core: Clone + Send + Sync + 'static {
+    /// An upload in progress; dropping it discards what came so far.
+    type Upload: Upload;
+
+    /// The methods that can be called.
+    fn methods(&self) -> Methods;
+    /// Follows a session's log.
+    fn subscribe(
+        &self,
+        session_id: &str,
+        after_seq: Option<u64>,
+    ) -> impl Future<Output = Result<BoxStream<'static, LogEvent>>> + Send;
+    /// Begins an upload.
+    fn upload(
+        &self,
+        name: Option<&str>,
+        sha256: Option<String>,
+    ) -> impl Future<Output = Result<Self::Upload>> + Send;
+    /// Numbers about the server.
+    fn stats(&self) -> impl Future<Output = stats::Stats> + Send;
+    /// Whether all is well.
+    fn health(&self) -> impl Future<Output = stats::Health> + Send;
+    /// Accepts nothing new and ends what runs.
+    fn drain(&self, grace: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// An upload in progress.
+pub trait Upload: Send + 'static {
+    /// Takes the next piece.
+    fn write(&mut self, piece: Bytes) -> impl Future<Output = Result<()>> + Send;
+    /// Checks and registers the module.
+    fn finish(self) -> impl Future<Output = Result<ModuleDetail>> + Send;
+}
+
+/// The OpenRPC document, the same bytes wherever it is asked for.
+pub(crate) fn openrpc() -> Bytes {
+    static TEXT: std::sync::OnceLock<Bytes> = std::sync::OnceLock::new();
+    TEXT.get_or_init(|| api::openrpc::text().into()).clone()
+}
+
+impl Core for Supervisor {
+    type Upload = ModuleUpload;
+
+    fn methods(&self) -> Methods {
+        let mut methods = Methods::default();
+        macro_rules! on {
+            ($($ty:ident($core:ident, $params:ident) => $call:expr;)*) => {$({
+                let core = self.clone();
+                methods.on::<m::$ty, _, _>(move |$params| {
+                    let $core = core.clone();
+                    async move { $call }
+                });
+            })*};
+        }
+        on! {
+            HealthMethod(core, _params) => Ok(core.health().await);
+            SessionStartMethod(core, params) => core.session_start(params).await;
+            SessionStopMethod(core, params) => core.session_stop(params).await;
+            SessionListMethod(core, params) => core.session_list(params).await;
+            SessionGetMethod(core, params) => core.session_get(&params.session_id).await;
+            SessionLogsMethod(core, params) => core.session_logs(params).await;
+            SessionResultMethod(core, params) => core.session_result(&params.session_id).await;
+            SessionWaitMethod(core, params) => core.session_wait(params).await;
+            SessionStdinMethod(core, params) => core.session_stdin(params).await;
+            ModulePutMethod(core, params) => core.module_put(params).await;
+            ModuleListMethod(core, _params) => core.module_list().await;
+            ModuleGetMethod(core, params) => core.module_get(&params.name).await;
+            ModuleRemoveMethod(core, params) => core.module_remove(&params.name).await;
+            StatsMethod(core, _params) => Ok(core.stats().await);
+        }
+        methods.constant::<m::DiscoverMethod>(openrpc());
+        methods
+    }
+
+    async fn subscribe(
+        &self,
+        session_id: &str,
+        after_seq: Option<u64>,
+    ) -> Result<BoxStream<'static, LogEvent>> {
+        Ok(self.subscribe(session_id, after_seq).await?.boxed())
+    }
+
+    async fn upload(&self, name: Option<&str>, sha256: Option<String>) -> Result<ModuleUpload> {
+        self.module_upload(name, sha256).await
+    }
+
+    async fn stats(&self) -> stats::Stats {
+        self.stats().await
+    }
+
+    async fn health(&self) -> stats::Health {
+        self.health().await
+    }
+
+    async fn drain(&self, grace: Duration) {
+        self.drain(grace).await;
+    }
+}
+
+impl Upload for ModuleUpload {
+    async fn write(&mut self, piece: Bytes) -> Result<()> {
+        self.write(piece).await
+    }
+
+    async fn finish(self) -> Result<ModuleDetail> {
+        self.finish().await
+    }
+}

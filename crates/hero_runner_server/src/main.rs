@@ -1,0 +1,101 @@
+//! The server of hero_runner.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use hero_runner_server::forward::Forwarder;
+use hero_runner_server::lock::Lock;
+use hero_runner_server::log_output::Level;
+use hero_runner_server::settings::{Call, Resolved, Sources, parse};
+use hero_runner_server::{log_output, serve, signals, socket, start};
+
+fn main() -> ExitCode {
+    let sources = match Sources::from_process() {
+        Ok(sources) => sources,
+        Err(error) => return wrong_settings(&error),
+    };
+    let call = match parse(std::env::args_os(), sources) {
+        Ok(call) => call,
+        // --help and --version end here too, with code 0.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let resolved = match call.sources.resolve() {
+        Ok(resolved) => resolved,
+        Err(error) => return wrong_settings(&error),
+    };
+    if let Some(format) = call.print_config {
+        print!("{}", resolved.show(format));
+        return ExitCode::SUCCESS;
+    }
+    match run(call, resolved) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hero_runner_server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn wrong_settings(error: &hero_runner_server::settings::Error) -> ExitCode {
+    eprintln!("hero_runner_server: {error}");
+    ExitCode::from(2)
+}
+
+fn run(call: Call, resolved: Resolved) -> Result<()> {
+    let settings = resolved.settings.clone();
+    let level = log_output::start(&settings.log_level).context("the log cannot be started")?;
+    if call.daemonized
+        && let Err(error) = nix::unistd::setsid()
+    {
+        // The leader of a process group cannot leave its session; it was started so, and the server runs all the same.
+        tracing::debug!(%error, "setsid");
+    }
+    let inherited = socket::inherited()?;
+    let lock = Lock::take(&settings)?;
+    // The zygote is started here, before the runtime: from the next line on there may be threads.
+    let core = start::start_core(&settings)?;
+
+    let runtime = match settings.server_threads {
+        1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        threads => {
+            let threads = usize::try_from(threads).unwrap_or(1);
+            tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+        }
+    };
+    let runtime = runtime.context("the runtime cannot be built")?;
+    let served = runtime.block_on(async {
+        let forwarder =
+            Forwarder::open(&settings.state_dir).context("the log forwarder cannot be started")?;
+        let sink: start::LogSink = Box::new(move |session_id, batch| forwarder.send_batch(session_id, batch));
+        let supervisor = core.supervisor(&settings, sink).await?;
+        let bound = socket::listen(inherited, &settings.socket, &lock)?;
+        let orders = signals::orders().context("signals cannot be received")?;
+        let reload = || reload(&call.sources, &resolved, &level);
+        // The socket's file goes when `bound` does, while the lock is still held.
+        serve::serve(supervisor, bound.listener, &settings, orders, reload).await
+    });
+    // Tasks that hang in a system call must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    drop(lock);
+    served
+}
+
+/// SIGHUP: the new settings are checked as a whole; of these only the log level can change in a running server.
+fn reload(sources: &Sources, running: &Resolved, level: &Level) {
+    match sources.resolve() {
+        Ok(newer) => {
+            level.set(&newer.settings.log_level);
+            let mut rest = running.changes(&newer);
+            rest.retain(|name| *name != "log_level");
+            if rest.is_empty() {
+                tracing::info!(log_level = newer.settings.log_level.as_str(), "settings read again");
+            } else {
+                tracing::warn!(log_level = newer.settings.log_level.as_str(), needs_restart = ?rest, "settings read again");
+            }
+        }
+        Err(error) => tracing::error!(%error, "the settings stay as they are"),
+    }
+}

@@ -1,0 +1,76 @@
+//! Starting the core: the part before there is a thread, and the part inside the runtime.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use supervisor::zygote::ZygoteProcess;
+use supervisor::{Config, Supervisor, logs::Batch, pool};
+
+use crate::settings::Settings;
+
+/// Where lines of sessions go that want `forward_logs`.
+pub type LogSink = Box<dyn Fn(&str, &Batch) + Send + Sync>;
+
+/// The program that is the zygote; it is installed beside the server.
+const ZYGOTE: &str = "hero_runner_zygote";
+
+/// What was started before the runtime: the zygote, which warms its engine meanwhile.
+#[derive(Debug)]
+pub struct WarmCore {
+    program: PathBuf,
+    zygote: ZygoteProcess,
+}
+
+/// Starts the zygote. It has to be called from the main thread, while there is no other: the kernel kills the
+/// zygote when the thread that started it ends.
+///
+/// # Errors
+/// When the zygote's program is not beside the server's, or cannot be run.
+pub fn start_core(_settings: &Settings) -> Result<WarmCore> {
+    let own = std::env::current_exe().context("cannot find the server's own program")?;
+    let program = own.with_file_name(ZYGOTE);
+    let zygote = ZygoteProcess::spawn(&program).context("cannot start the zygote; run build.sh again")?;
+    Ok(WarmCore { program, zygote })
+}
+
+impl WarmCore {
+    /// Starts the supervisor on the zygote, inside the runtime. The settings become the supervisor's own here.
+    ///
+    /// # Errors
+    /// When the zygote does not become warm, or the state folder cannot be used.
+    pub async fn supervisor(self, settings: &Settings, sink: LogSink) -> Result<Supervisor> {
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let config = Config {
+            zygote: self.program,
+            state_dir: settings.state_dir.clone(),
+            services_dir: Some(settings.services_dir.clone()),
+            module_dirs: settings.module_dirs.clone(),
+            pool: pool::Limits {
+                spare_min: count(settings.spare_min),
+                spare_max: count(settings.spare_max),
+                max_sessions: count(settings.max_sessions),
+                max_queue: count(settings.max_queue),
+            },
+            timeout_ms: (settings.timeout_ms > 0).then_some(settings.timeout_ms),
+            memory_limit_mb: settings.memory_limit_mb,
+            output_limit_bytes: settings.output_limit_bytes,
+            grace: Duration::from_millis(settings.grace_ms),
+            ring_lines: count(settings.ring_lines),
+            compile: settings.compile,
+            compile_timeout: Duration::from_millis(settings.compile_timeout_ms),
+            compile_memory_mb: settings.compile_memory_mb,
+            module_max_bytes: settings.module_max_bytes,
+            history: store::history::Settings {
+                session_log_bytes: settings.history_session_bytes,
+                total_log_bytes: settings.history_total_bytes,
+                max_records: settings.history_max_sessions,
+                max_age_days: u64::from(settings.history_max_age_days),
+            },
+            forward_all: settings.forward_logs,
+            forward: Some(Arc::from(sink)),
+        };
+        Ok(Supervisor::start(config, self.zygote).await?)
+    }
+}

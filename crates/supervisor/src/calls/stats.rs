@@ -1,0 +1,73 @@
+//! `stats` and `health`
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use api::stats::{Health, Stats};
+
+use crate::Supervisor;
+use crate::session::lock;
+
+/// Resident memory of a process in KiB, from the second field of `/proc/PID/statm` (pages of 4 KiB on x86-64).
+fn rss_kb(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    Some(text.split(' ').nth(1)?.parse::<u64>().ok()? * 4)
+}
+
+impl Supervisor {
+    /// Numbers about the server.
+    pub async fn stats(&self) -> Stats {
+        let shared = &self.shared;
+        let history = shared.history.stats();
+        let counters = &shared.counters;
+        let core = lock(&shared.core);
+        let zygote_pid = core.zygote.as_ref().map(|(_, pid)| *pid);
+        let server_pid = std::process::id();
+        Stats {
+            server_pid,
+            zygote_pid,
+            zygote_restarts: counters.zygote_restarts.load(Relaxed),
+            uptime_ms: shared.started.elapsed().as_millis() as u64,
+            running: core.pool.running() as u64,
+            queued: core.pool.queued() as u64,
+            parked: core.pool.parked() as u64,
+            max_sessions: shared.config.pool.max_sessions as u64,
+            max_queue: shared.config.pool.max_queue as u64,
+            sessions_total: counters.sessions.load(Relaxed),
+            rejected_total: counters.rejected.load(Relaxed),
+            outcomes: lock(&counters.outcomes).iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+            log_lines_total: counters.lines.load(Relaxed),
+            log_bytes_total: counters.bytes.load(Relaxed),
+            log_dropped_total: counters.dropped.load(Relaxed) + history.lines_retired + history.lines_lost,
+            history_ok: history.ok,
+            history_bytes: shared.history.bytes(),
+            server_rss_kb: rss_kb(server_pid).unwrap_or_default(),
+            zygote_rss_kb: zygote_pid.and_then(rss_kb),
+            engine: core.engine.clone(),
+        }
+    }
+
+    /// Whether all is well, and what is not.
+    pub async fn health(&self) -> Health {
+        let mut reasons = Vec::new();
+        if lock(&self.shared.core).zygote.is_none() {
+            reasons.push("the zygote is being replaced; sessions wait".to_owned());
+        }
+        if !self.shared.history.ok() {
+            let why = self.shared.history.stats().error.unwrap_or_default();
+            reasons.push(format!("the history takes nothing: {why}"));
+        }
+        if let Some(file) = self.shared.history.quarantined() {
+            reasons.push(format!("a damaged history was moved to {}", file.display()));
+        }
+        reasons.extend(self.shared.modules.problems().iter().cloned());
+        if self.shared.draining.load(Relaxed) {
+            reasons.push("the server is stopping".to_owned());
+        }
+        Health {
+            status: if reasons.is_empty() { "ok" } else { "degraded" }.to_owned(),
+            service: api::SERVICE.to_owned(),
+            version: api::VERSION.to_owned(),
+            reasons,
+        }
+    }
+}
