@@ -189,6 +189,11 @@ impl std::fmt::Display for Outcome {
             Self::LoadFailed { message } => write!(f, "the engine refused the module: {message}"),
             Self::TimedOut => f.write_str("timed out"),
             Self::MemoryLimit => f.write_str("reached its memory limit"),
+            // Compiled code runs on the process's own stack, and its end is a fault that nothing can catch.
+            Self::Killed { signal: 11 } => {
+                f.write_str("killed by signal 11 (SIGSEGV): most likely it recursed until its stack was full")
+            }
+            Self::Killed { signal: 9 } => f.write_str("killed by signal 9 (SIGKILL) from outside"),
             Self::Killed { signal } => write!(f, "killed by signal {signal}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::WorkerLost => f.write_str("its worker was lost"),

@@ -98,9 +98,9 @@ pub trait Engine {
     /// The runtime and its version, for example `wasmedge 0.17.1`.
     fn version(&self) -> String;
 
-    /// What the runtime prints when a guest asks for more memory than its limit. With it the supervisor tells
-    /// a guest that failed for want of memory from one that failed by itself.
-    fn growth_refused(&self) -> &'static str;
+    /// What the runtime prints when a guest wants more memory than there is for it: one of these texts. With them
+    /// the supervisor tells a guest that failed for want of memory from one that failed by itself.
+    fn growth_refused(&self) -> &'static [&'static str];
 
     /// Brings everything that all sessions need into memory, before the first fork. No thread may be left.
     ///

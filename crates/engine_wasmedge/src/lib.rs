@@ -48,8 +48,9 @@ impl Engine for WasmEdge {
         format!("wasmedge {}", raw::version())
     }
 
-    fn growth_refused(&self) -> &'static str {
-        "Memory grow page failed, exceeded limited"
+    fn growth_refused(&self) -> &'static [&'static str] {
+        // Linear memory at its limit of pages; the interpreter's own stack at the limit of the process.
+        &["Memory grow page failed, exceeded limited", "std::bad_alloc"]
     }
 
     fn warm(&mut self) -> Result<(), Error> {

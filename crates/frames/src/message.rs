@@ -45,8 +45,8 @@ pub enum FromZygote {
         pid: u32,
         /// The engine and its version, for example `wasmedge 0.17.1`.
         engine: String,
-        /// What the engine prints when a guest asks for more memory than its limit.
-        growth_refused: String,
+        /// What the engine prints when a guest wants more memory than there is for it: one of these texts.
+        growth_refused: Vec<String>,
     },
     /// A worker was forked and parks. Its pidfd comes with the message.
     Forked {

@@ -55,7 +55,7 @@ fn zygote(parent: i32) -> Result<(), String> {
     engine.warm().map_err(|error| error.to_string())?;
     title.set("hero_runner: zygote");
     let identity =
-        Identity { engine: engine.version(), growth_refused: engine.growth_refused().to_owned() };
+        Identity { engine: engine.version(), growth_refused: engine.growth_refused().iter().map(|text| (*text).to_owned()).collect() };
     Zygote::new(control, title).serve(identity, work).map_err(|error| error.to_string())
 }
 

@@ -20,8 +20,8 @@ use crate::link::{Link, LinkError};
 pub struct Identity {
     /// The engine and its version.
     pub engine: String,
-    /// What the engine prints when a guest asks for more memory than its limit.
-    pub growth_refused: String,
+    /// What the engine prints when a guest wants more memory than there is for it.
+    pub growth_refused: Vec<String>,
 }
 
 /// The zygote. It has one thread, from the beginning to the end.

@@ -157,7 +157,11 @@ fn modules() {
     }
     let written = begun.elapsed();
     let digest = upload.finish(None).unwrap().info.digest;
-    println!("upload of {} bytes: written and hashed in {written:?}, checked and named in {:?}", module.len(), begun.elapsed() - written);
+    println!(
+        "upload of {} bytes: written and hashed in {written:?}, checked and named in {:?}",
+        module.len(),
+        begun.elapsed() - written
+    );
     for key in ["big", &digest] {
         let begun = Instant::now();
         for _ in 0..1_000_000 {

@@ -71,7 +71,7 @@ pub(crate) struct Core {
     pub(crate) slots: HashMap<SlotNo, Slot>,
     pub(crate) zygote: Option<(ZygoteSender, u32)>,
     pub(crate) engine: String,
-    pub(crate) growth_refused: Arc<str>,
+    pub(crate) growth_refused: Arc<[String]>,
     /// Since when the zygote owes an answer.
     pub(crate) owed_since: Option<Instant>,
     pub(crate) sessions: BTreeMap<SessionNo, Arc<Session>>,
@@ -91,7 +91,7 @@ impl Core {
             slots: HashMap::new(),
             zygote: None,
             engine: String::new(),
-            growth_refused: Arc::from(""),
+            growth_refused: Arc::from([]),
             owed_since: None,
             sessions: BTreeMap::new(),
             ids: HashMap::new(),
@@ -256,7 +256,7 @@ impl Shared {
         let _ = committed.await;
     }
 
-    pub(crate) fn growth_refused(&self) -> Arc<str> {
+    pub(crate) fn growth_refused(&self) -> Arc<[String]> {
         Arc::clone(&lock(&self.core).growth_refused)
     }
 

@@ -62,7 +62,7 @@ fn install(shared: &Arc<Shared>, zygote: &Zygote) -> std::io::Result<()> {
     let mut core = lock(&shared.core);
     core.zygote = Some((sender, zygote.pid));
     core.engine.clone_from(&zygote.engine);
-    core.growth_refused = Arc::from(zygote.growth_refused.as_str());
+    core.growth_refused = Arc::from(zygote.growth_refused.as_slice());
     shared.step_in(&mut core, Event::ZygoteReady);
     Ok(())
 }

@@ -13,6 +13,9 @@ pub(crate) enum Cause {
     Stop,
 }
 
+/// The number on Linux.
+const SIGABRT: i32 = 6;
+
 /// The outcome. `status` is the kernel's word, `None` when the zygote was lost before it could pass it on;
 /// `report` is the worker's claim; `growth_refused` says that the engine refused memory during the run.
 pub(crate) fn decide(
@@ -31,6 +34,8 @@ pub(crate) fn decide(
         (Some(WaitStatus::Signaled(signal)), _) => match cause {
             Some(Cause::Timeout) => Outcome::TimedOut,
             Some(Cause::Stop) => Outcome::Cancelled,
+            // The engine gives up by abort(3) when its own memory ends.
+            None if growth_refused && signal == SIGABRT => Outcome::MemoryLimit,
             None => Outcome::Killed { signal },
         },
         _ => Outcome::WorkerLost,

@@ -206,8 +206,8 @@ fn take_host(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, hea
         Ok(_) => {}
         Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
     }
-    let marker = &shared.growth_refused();
-    heard.growth_refused |= memchr::memmem::find(buffer.chunk(), marker.as_bytes()).is_some();
+    let refused = |text: &String| memchr::memmem::find(buffer.chunk(), text.as_bytes()).is_some();
+    heard.growth_refused |= shared.growth_refused().iter().any(refused);
     let mut lines: Vec<Line> = Vec::new();
     heard.assembler.push(LogKind::Host, now_ms(), &buffer.freeze(), &mut lines);
     shared.publish(session, lines);

@@ -60,7 +60,7 @@ impl ZygoteProcess {
             reader: Reader::default(),
             pid: 0,
             engine: String::new(),
-            growth_refused: String::new(),
+            growth_refused: Vec::new(),
         };
         let first = tokio::time::timeout(WARM_DEADLINE, zygote.receive())
             .await
@@ -91,8 +91,8 @@ pub struct Zygote {
     pub pid: u32,
     /// The engine and its version.
     pub engine: String,
-    /// What the engine prints when a guest asks for more memory than its limit.
-    pub growth_refused: String,
+    /// What the engine prints when a guest wants more memory than there is for it.
+    pub growth_refused: Vec<String>,
 }
 
 /// The sending side, which may be used while the other side waits for messages.

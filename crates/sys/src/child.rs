@@ -107,8 +107,8 @@ pub fn die_with_parent(expected_parent: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// The limits that hold for a worker. RLIMIT_AS is not among them: an engine reserves gigabytes of address space
-/// for a memory; RLIMIT_DATA neither: it does not stop an engine's memory from growing.
+/// The limits that hold for a worker from its fork on. RLIMIT_AS is not among them: an engine reserves gigabytes
+/// of address space for a memory. RLIMIT_DATA is set later ([`limit_data`]), when the session's own limit is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Open descriptors.
@@ -125,6 +125,15 @@ pub fn limit(limits: Limits) -> io::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     setrlimit(Resource::RLIMIT_NOFILE, limits.max_fds, limits.max_fds)?;
     setrlimit(Resource::RLIMIT_FSIZE, limits.max_file, limits.max_file)?;
+    Ok(())
+}
+
+/// Limits what the process may allocate for itself, in bytes: heap and writable private mappings.
+///
+/// # Errors
+/// The errno of setrlimit(2).
+pub fn limit_data(bytes: u64) -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_DATA, bytes, bytes)?;
     Ok(())
 }
 

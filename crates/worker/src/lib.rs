@@ -24,6 +24,13 @@ pub struct Fds {
     pub frames: RawFd,
 }
 
+/// A page of WebAssembly memory in bytes.
+const PAGE: u64 = 64 * 1024;
+
+/// What an engine may allocate beside linear memory, in bytes: a loaded module (a 26 MB interpreter takes ten times
+/// its size) and its own stack.
+const ENGINE_DATA: u64 = 512 << 20;
+
 /// Runs one session and returns the status to leave with.
 ///
 /// `module` is the descriptor that came with the session.
@@ -35,6 +42,12 @@ pub fn serve(engine: &mut dyn Engine, spec: &SessionSpec, module: BorrowedFd<'_>
     let mut writer = FrameWriter::new(stdin, frames);
     if writer.control(Kind::Started, &std::process::id().to_le_bytes()).is_err() {
         // Nobody listens: the supervisor is gone, and so will this process be in a moment.
+        return exit::BROKEN;
+    }
+    // Linear memory has its limit of pages. This one is for what the engine allocates on the guest's behalf: an
+    // interpreter's stack grows on the heap, and a guest that recurses for ever would take the machine's memory.
+    let data = u64::from(spec.max_pages) * PAGE + ENGINE_DATA;
+    if sys::child::limit_data(data).is_err() {
         return exit::BROKEN;
     }
     let report = match run(engine, spec, module, &mut writer) {

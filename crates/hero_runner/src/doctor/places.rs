@@ -128,6 +128,7 @@ mod tests {
     fn a_socket_folder_is_private_or_can_be_made() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(socket_dir(&dir.path().join("a/b")).level, Level::Ok);
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(socket_dir(dir.path()).level, Level::Ok);
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(socket_dir(dir.path()).level, Level::Warn);
