@@ -43,10 +43,10 @@ apt_install() { # REASON PACKAGE...
   apt_lists
   # Stale lists name files that the mirror no longer has: refresh them once.
   if ! as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "$@" >&2; then
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null; then
     as_root apt-get update -qq >&2 || true
     as_root env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y -qq --no-install-recommends "$@" >&2 ||
+      apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
       die "could not install: $*" "It is needed for: $reason"
   fi
 }

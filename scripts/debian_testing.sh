@@ -86,3 +86,19 @@ CONF
   for deb in "$scratch"/debs/*.deb; do dpkg -x "$deb" "$root"; done
   rm -rf "$scratch"
 }
+
+# Moves every shared library, the loader included, out of the folders of an
+# unpacked system into one, which is then all that a program of it needs.
+debian_testing_libraries() { # ROOT FOLDER
+  local folder
+  for folder in "$1"/{,usr/}lib{,64}{,/*-linux-gnu*}; do
+    # A merged /usr shows some of them twice.
+    if [ -d "$folder" ] && [ ! -L "$folder" ]; then
+      find "$folder" -maxdepth 1 -name '*.so*' -exec mv --no-clobber -t "$2" {} +
+    fi
+  done
+  # A link that led out of its folder would be lost now.
+  local broken
+  broken="$(find "$2" -xtype l)"
+  if [ -n "$broken" ]; then die "broken links among the unpacked libraries:" "$broken"; fi
+}

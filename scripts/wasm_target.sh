@@ -13,17 +13,13 @@ wasm_target_installed() {
 
 wasm_make_prefix() { # TEMP
   local temp=$1
-  say "wasm targets: making a private copy of rustc from Debian $TESTING_SUITE (about 200 MB, once)"
+  say "wasm targets: making a private copy of rustc from Debian $TESTING_SUITE (about 190 MB, once)"
   # Build scripts and procedural macros of guests are linked for this machine,
   # by this machine's compiler: Debian testing's stays out.
   debian_testing_unpack "$temp/root" 'gcc libc6-dev binutils' rustc libstd-rust-dev-wasm32
   mkdir "$temp/bin" "$temp/lib"
-  local lib
-  for lib in "$temp"/root/{,usr/}lib{,64}{,/*-linux-gnu*}; do
-    [ -d "$lib" ] || continue
-    find "$lib" -maxdepth 1 -name '*.so*' \( -type f -o -type l \) -exec cp -a --no-clobber -t "$temp/lib" {} +
-  done
-  rm -rf "$temp"/root/usr/share "$temp"/root/usr/lib64 "$temp"/root/etc "$temp"/root/var
+  debian_testing_libraries "$temp/root" "$temp/lib"
+  rm -rf "$temp"/root/{etc,var,lib64} "$temp"/root/usr/{share,lib64,libexec}
   cat >"$temp/bin/rustc" <<'WRAPPER'
 #!/bin/sh
 # A rustc with wasm targets on its own C library, beside the machine's Rust.
@@ -77,7 +73,7 @@ wasm_find() {
       say "adding Rust's target $WASM_TARGET"
       # Where the network drops packets instead of refusing them, rustup tries
       # for minutes.
-      if timeout 180 rustup target add "$WASM_TARGET" >&2 && wasm_target_installed; then return 0; fi
+      if RUST_BACKTRACE=0 timeout 180 rustup target add "$WASM_TARGET" >&2 && wasm_target_installed; then return 0; fi
       warn "rustup could not add it"
     fi
     obstacle="$(debian_testing_obstacle)"

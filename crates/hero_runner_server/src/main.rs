@@ -53,6 +53,7 @@ fn run(call: Call, resolved: Resolved) -> Result<()> {
         // The leader of a process group cannot leave its session; it was started so, and the server runs all the same.
         tracing::debug!(%error, "setsid");
     }
+    start::raise_descriptor_limit();
     let inherited = socket::inherited()?;
     let lock = Lock::take(&settings)?;
     // The zygote is started here, before the runtime: from the next line on there may be threads.

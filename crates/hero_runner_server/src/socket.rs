@@ -52,7 +52,14 @@ pub fn inherited() -> Result<Option<UnixListener>> {
 /// Listens on the inherited socket or on `path`. The lock is what allows to replace a socket that is left over.
 pub fn listen(inherited: Option<UnixListener>, path: &Path, _lock: &Lock) -> Result<Bound> {
     let (listener, file) = match inherited {
-        Some(listener) => (listener, None),
+        Some(listener) => {
+            // Clients look where the setting says; the lock lies there as well.
+            let address = listener.local_addr().ok();
+            if address.as_ref().and_then(|address| address.as_pathname()) != Some(path) {
+                tracing::warn!(?address, setting = %path.display(), "systemd passed another socket than the setting");
+            }
+            (listener, None)
+        }
         None => {
             let (listener, file) = bind(path)?;
             (listener, Some(file))

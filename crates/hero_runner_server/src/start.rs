@@ -23,6 +23,17 @@ pub struct WarmCore {
     zygote: ZygoteProcess,
 }
 
+/// Raises the soft limit of descriptors to the hard one. The usual soft limit, 1024, is there for programs that use
+/// select(2); a running session takes four descriptors and a connection one.
+pub fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 /// Starts the zygote. It has to be called from the main thread, while there is no other: the kernel kills the
 /// zygote when the thread that started it ends.
 ///

@@ -1,6 +1,8 @@
 //! The accept loop by itself: slow clients, and a process without descriptors. One test function, because the limit on
 //! descriptors is the process's.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod stand_in;
 
 use std::fs::File;

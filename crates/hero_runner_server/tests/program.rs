@@ -1,5 +1,7 @@
 //! The program itself, as far as it goes without an engine: flags, exit codes, two servers on one folder.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::process::{Command, Output};
 
 use hero_runner_server::lock::Lock;

@@ -1,5 +1,7 @@
 //! The examples of the JSON-RPC 2.0 specification (section 7), and what it leaves to find out.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use api::Method;
 use api::method::NoParams;
 use hero_runner_server::envelope::{Limits, answer};

@@ -17,6 +17,7 @@ use sys::title::Title;
 
 const USAGE: &str = "usage: hero_runner_zygote --version
        hero_runner_zygote --zygote PARENT_PID
+       hero_runner_zygote --fork-floor
        hero_runner_zygote --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB PARENT_PID";
 
 fn main() -> ExitCode {
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["--compile", module, artifact, seconds, megabytes, parent] => {
             compile(Path::new(module), Path::new(artifact), [seconds, megabytes, parent])
         }
+        ["--fork-floor"] => fork_floor(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -61,10 +63,12 @@ fn zygote(parent: i32) -> Result<(), String> {
 
 /// What a worker does, in the forked process.
 fn work(title: Title) -> i32 {
-    let Some(control) = sys::stdio::numbered(CONTROL) else { return exit::BROKEN };
-    let Ok(control) = control.try_clone_to_owned() else { return exit::BROKEN };
+    let Ok(control) = sys::child::inherited(CONTROL) else { return exit::BROKEN };
     let link = Link::new(control);
-    let (spec, fds) = match link.receive::<SessionSpec>() {
+    let received = link.receive::<SessionSpec>();
+    // There is one session; the guest's process has no use for the way it came on.
+    drop(link);
+    let (spec, fds) = match received {
         Ok(Some(session)) => session,
         // The supervisor has no use for this worker any more.
         Ok(None) => return exit::UNUSED,
@@ -78,6 +82,28 @@ fn work(title: Title) -> i32 {
         std::os::fd::AsFd::as_fd(module),
         worker::Fds { stdin: STDIN, frames: FRAMES },
     )
+}
+
+/// For the benchmark: for every line on standard input, forks 50 times from the warm process, waits for each child,
+/// and prints the nanoseconds that each took.
+fn fork_floor() -> Result<(), String> {
+    use std::io::{BufRead, Write};
+    let text = |error: std::io::Error| error.to_string();
+    WasmEdge::default().warm().map_err(|error| error.to_string())?;
+    for _ in std::io::stdin().lock().lines() {
+        let mut line = String::new();
+        for _ in 0..50 {
+            let begin = std::time::Instant::now();
+            match sys::fork::fork_single_threaded().map_err(text)? {
+                sys::fork::Fork::Child => sys::fork::exit_now(0),
+                sys::fork::Fork::Parent { pid, .. } => sys::rusage::wait(pid.as_raw()).map_err(text)?,
+            };
+            line.push_str(&format!("{} ", begin.elapsed().as_nanos()));
+        }
+        println!("{line}");
+        std::io::stdout().flush().map_err(text)?;
+    }
+    Ok(())
 }
 
 fn compile(module: &Path, artifact: &Path, limits: [&str; 3]) -> Result<(), String> {

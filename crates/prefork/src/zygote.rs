@@ -91,7 +91,8 @@ impl Zygote {
     fn fork(&mut self, slot: u64, fds: Vec<OwnedFd>, work: fn(Title) -> i32) -> Result<(), LinkError> {
         let failed = |errno: i32| FromZygote::ForkFailed { slot, errno };
         let Ok([stdin, host, control, frames]) = <[OwnedFd; FORK_FDS]>::try_from(fds) else {
-            return self.link.send(&failed(Errno::EBADF as i32), &[]);
+            // This process had no room for them.
+            return self.link.send(&failed(Errno::EMFILE as i32), &[]);
         };
         match fork_single_threaded() {
             Ok(Fork::Child) => {

@@ -11,7 +11,6 @@ use api::session::StartKind;
 use api::{Outcome, SessionState};
 use store::history::{History, Record};
 use store::modules::Modules;
-use tokio::net::unix::pipe;
 use tokio::sync::{Notify, oneshot};
 
 use crate::calls::ByPath;
@@ -21,12 +20,15 @@ use crate::lines::to_block;
 use crate::logs::Line;
 use crate::pool::{Action, Event, Pool, SessionNo, Slot as SlotNo};
 use crate::run::{Pipes, run};
-use crate::session::{Session, lock, now_ms};
+use crate::session::{Session, Waiting, lock, now_ms};
 use crate::slot::{Exit, Slot, hand_over};
+use crate::stdin::feed;
 use crate::zygote::ZygoteSender;
 
-/// How many ended sessions stay in memory with their newest lines.
+/// How many ended sessions stay in memory with their newest lines, and how many bytes of these. Twice as many may
+/// gather before some are let go.
 const KEEP_ENDED: usize = 512;
+const KEEP_ENDED_BYTES: usize = 32 << 20;
 
 /// How many bytes may wait for the disk before sessions' pipes are no longer read.
 const HISTORY_BEHIND: usize = 32 << 20;
@@ -76,7 +78,9 @@ pub(crate) struct Core {
     pub(crate) owed_since: Option<Instant>,
     pub(crate) sessions: BTreeMap<SessionNo, Arc<Session>>,
     pub(crate) ids: HashMap<String, SessionNo>,
-    ended: VecDeque<SessionNo>,
+    /// The ended sessions in memory, oldest first, each with the bytes of its lines.
+    ended: VecDeque<(SessionNo, usize)>,
+    ended_bytes: usize,
     /// Sessions that have not ended.
     pub(crate) live: usize,
     pub(crate) next_no: SessionNo,
@@ -96,6 +100,7 @@ impl Core {
             sessions: BTreeMap::new(),
             ids: HashMap::new(),
             ended: VecDeque::new(),
+            ended_bytes: 0,
             live: 0,
             next_no,
             files: HashMap::new(),
@@ -113,6 +118,7 @@ impl Shared {
     pub(crate) fn step_in(self: &Arc<Self>, core: &mut Core, event: Event) {
         let mut events = VecDeque::from([event]);
         let mut actions = Vec::new();
+        let owed_before = core.owed_since.is_some();
         while let Some(event) = events.pop_front() {
             let now = Instant::now();
             core.pool.step(now, event, &mut actions);
@@ -120,12 +126,18 @@ impl Shared {
                 self.perform(core, now, action, &mut events);
             }
         }
-        if core.pool.next_tick().is_some() {
+        if core.pool.next_tick().is_some() || (core.owed_since.is_some() && !owed_before) {
             self.ticks.notify_one();
         }
     }
 
-    fn perform(self: &Arc<Self>, core: &mut Core, now: Instant, action: Action, events: &mut VecDeque<Event>) {
+    fn perform(
+        self: &Arc<Self>,
+        core: &mut Core,
+        now: Instant,
+        action: Action,
+        events: &mut VecDeque<Event>,
+    ) {
         match action {
             Action::Fork(slot) => {
                 let forked = match &core.zygote {
@@ -172,17 +184,20 @@ impl Shared {
         waited: bool,
         events: &mut VecDeque<Event>,
     ) {
-        let (Some(session), Some(slot)) = (core.sessions.get(&no).cloned(), core.slots.get_mut(&slot_no)) else {
+        let (Some(session), Some(slot)) = (core.sessions.get(&no).cloned(), core.slots.get_mut(&slot_no))
+        else {
             return;
         };
-        let (Some(ends), Some(mut waiting)) = (slot.ends.take(), lock(&session.waiting).take()) else { return };
+        let (Some(ends), Some(mut waiting)) = (slot.ends.take(), lock(&session.waiting).take()) else {
+            return;
+        };
         if let Err(error) = hand_over(&ends.control, &waiting.spec, &waiting.module) {
             // The worker died while it was parked. It has not got the session, so another one may.
             tracing::debug!(session = session.id, %error, "a parked worker was gone");
             waiting.attempts += 1;
             if waiting.attempts < MAX_ATTEMPTS {
                 *lock(&session.waiting) = Some(waiting);
-                events.push_back(Event::Submit(no));
+                events.push_back(Event::Resubmit(no));
             } else {
                 self.ended_in(core, &session, Outcome::WorkerLost);
             }
@@ -191,6 +206,8 @@ impl Shared {
         let (told, exit) = oneshot::channel();
         slot.session = Some((no, told));
         *lock(&session.pidfd) = slot.pidfd.take();
+        // Before anybody sees it run and writes more.
+        feed(&session, ends.stdin, waiting.stdin.clone(), waiting.stdin_open);
         {
             let mut info = lock(&session.info);
             info.state = SessionState::Running;
@@ -201,9 +218,37 @@ impl Shared {
         }
         session.changed.send_replace(());
         self.record(&session);
-        feed(&session, ends.stdin, std::mem::take(&mut waiting.stdin), waiting.stdin_open);
         let pipes = Pipes { frames: ends.frames, host: ends.host };
-        tokio::spawn(run(Arc::clone(self), session, pipes, exit, waiting.timeout));
+        tokio::spawn(run(Arc::clone(self), session, pipes, exit, waiting));
+    }
+
+    /// Hands a session to another worker, because the one that it was handed to died before it took it. False when
+    /// that cannot be: it has been tried often enough, or somebody wants the session to end.
+    pub(crate) fn again(self: &Arc<Self>, session: &Arc<Session>, mut waiting: Waiting) -> bool {
+        let mut core = lock(&self.core);
+        waiting.attempts += 1;
+        if waiting.attempts >= MAX_ATTEMPTS
+            || lock(&session.killing).is_some()
+            || session.stdin_used.load(Relaxed)
+        {
+            return false;
+        }
+        {
+            let mut info = lock(&session.info);
+            info.state = SessionState::Pending;
+            info.ready = false;
+            (info.child_pid, info.started_at, info.start) = (None, None, None);
+        }
+        *lock(&session.waiting) = Some(waiting);
+        session.changed.send_replace(());
+        self.step_in(&mut core, Event::Resubmit(session.no));
+        true
+    }
+
+    /// A worker is dead and the zygote has not said so: its time to answer begins, if it has not before.
+    pub(crate) fn exit_owed(&self) {
+        lock(&self.core).owed_since.get_or_insert_with(Instant::now);
+        self.ticks.notify_one();
     }
 
     /// A worker is gone: frees its slot and tells its session.
@@ -240,9 +285,14 @@ impl Shared {
         session.changed.send_replace(());
     }
 
+    /// Whether too much is on its way to the disk.
+    pub(crate) fn history_behind(&self) -> bool {
+        self.history.pending_bytes() > HISTORY_BEHIND
+    }
+
     /// Waits while too much is on its way to the disk.
     pub(crate) async fn wait_for_history(&self) {
-        while self.history.pending_bytes() > HISTORY_BEHIND {
+        while self.history_behind() {
             self.flush_history().await;
         }
     }
@@ -285,14 +335,22 @@ impl Shared {
             info.child_pid = None;
             info.ended_at = Some(now_ms());
         }
-        if let Ok(mut stdin) = session.stdin.try_lock() {
-            *stdin = None;
+        lock(&session.pidfd).take();
+        match session.stdin.try_lock() {
+            Ok(mut stdin) => *stdin = None,
+            Err(_) => {
+                // Who writes will see that nobody reads; what it leaves behind is closed then.
+                let stdin = Arc::clone(&session.stdin);
+                tokio::spawn(async move { *stdin.lock().await = None });
+            }
         }
         self.record(session);
         session.changed.send_replace(());
-        core.ended.push_back(session.no);
+        let bytes = lock(&session.log).ring.bytes();
+        core.ended.push_back((session.no, bytes));
+        core.ended_bytes += bytes;
         core.live -= 1;
-        if core.ended.len() > KEEP_ENDED * 2 {
+        if core.ended.len() > KEEP_ENDED * 2 || core.ended_bytes > KEEP_ENDED_BYTES * 2 {
             self.forget_oldest(core);
         }
         if core.live == 0 {
@@ -302,7 +360,12 @@ impl Shared {
 
     /// Lets go of the oldest ended sessions, once the history has them.
     fn forget_oldest(self: &Arc<Self>, core: &mut Core) {
-        let nos: Vec<SessionNo> = core.ended.drain(..KEEP_ENDED).collect();
+        let mut nos: Vec<SessionNo> = Vec::new();
+        while core.ended.len() > KEEP_ENDED || core.ended_bytes > KEEP_ENDED_BYTES {
+            let Some((no, bytes)) = core.ended.pop_front() else { break };
+            core.ended_bytes -= bytes;
+            nos.push(no);
+        }
         let shared = Arc::downgrade(self);
         self.history.flush(Box::new(move || {
             let Some(shared) = shared.upgrade() else { return };
@@ -314,39 +377,4 @@ impl Shared {
             }
         }));
     }
-}
-
-/// Fills a session's standard input with what the request brought.
-fn feed(session: &Arc<Session>, stdin: OwnedFd, bytes: Vec<u8>, keep_open: bool) {
-    if bytes.is_empty() && !keep_open {
-        return;
-    }
-    let Ok(sender) = pipe::Sender::from_file_unchecked(std::fs::File::from(stdin)) else { return };
-    let mut rest = 0;
-    while let Ok(written) = sender.try_write(&bytes[rest..]) {
-        rest += written;
-        if written == 0 || rest == bytes.len() {
-            break;
-        }
-    }
-    let Ok(mut place) = session.stdin.try_lock() else { return };
-    *place = Some(sender);
-    if rest == bytes.len() {
-        if !keep_open {
-            *place = None;
-        }
-        return;
-    }
-    drop(place);
-    let session = Arc::clone(session);
-    tokio::spawn(async move {
-        let mut place = session.stdin.lock().await;
-        if let Some(sender) = place.as_mut() {
-            // A guest that has closed its end or is gone reads no more.
-            let _ = crate::stdin::write_all(sender, &bytes[rest..]).await;
-        }
-        if !keep_open {
-            *place = None;
-        }
-    });
 }

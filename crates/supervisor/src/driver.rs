@@ -30,11 +30,16 @@ pub(crate) async fn run(shared: Weak<Shared>, first: Zygote) {
         };
         match current {
             Ok(mut current) => {
-                retry = RETRY.0;
-                if let Err(error) = install(&shared, &current) {
-                    tracing::error!(%error, "cannot talk to the zygote");
-                } else {
-                    serve(&shared, &mut current).await;
+                match install(&shared, &current) {
+                    Ok(()) => {
+                        retry = RETRY.0;
+                        serve(&shared, &mut current).await;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "cannot talk to the zygote");
+                        tokio::time::sleep(retry).await;
+                        retry = (retry * 2).min(RETRY.1);
+                    }
                 }
                 // Killing it kills its workers: no half of the old tree lives beside the new one.
                 drop(current);
@@ -96,8 +101,14 @@ async fn serve(shared: &Arc<Shared>, zygote: &mut Zygote) {
             () = shared.ticks.notified() => {}
             () = tokio::time::sleep_until(wake.into()) => {
                 if owed.is_some_and(|since| since.elapsed() >= OWED) {
-                    tracing::warn!(pid = zygote.pid, "the zygote does not answer; it is replaced");
-                    return;
+                    // The answer may be here already: this process too may have been stopped for that long.
+                    match tokio::time::timeout(Duration::ZERO, zygote.receive()).await {
+                        Ok(Ok((message, fd))) => heard(shared, message, fd),
+                        Ok(Err(_)) | Err(_) => {
+                            tracing::warn!(pid = zygote.pid, "the zygote does not answer; it is replaced");
+                            return;
+                        }
+                    }
                 }
                 shared.step(Event::Tick);
             }
@@ -109,10 +120,18 @@ fn heard(shared: &Arc<Shared>, message: FromZygote, fd: Option<std::os::fd::Owne
     match message {
         FromZygote::Forked { slot, pid } => {
             let mut core = lock(&shared.core);
-            if let Some(entry) = core.slots.get_mut(&slot) {
-                (entry.pid, entry.pidfd) = (pid, fd);
+            if fd.is_none() {
+                // No room for its pidfd, and without that it could not be killed safely. The end of its control
+                // socket makes it leave.
+                tracing::warn!(pid, "a worker is let go: too many open files");
+                core.slots.remove(&slot);
+                shared.step_in(&mut core, Event::ForkFailed(slot));
+            } else {
+                if let Some(entry) = core.slots.get_mut(&slot) {
+                    (entry.pid, entry.pidfd) = (pid, fd);
+                }
+                shared.step_in(&mut core, Event::Forked(slot));
             }
-            shared.step_in(&mut core, Event::Forked(slot));
             answered(&mut core);
         }
         FromZygote::ForkFailed { slot, errno } => {

@@ -60,7 +60,8 @@ impl Supervisor {
     /// # Errors
     /// When the zygote does not become warm, or the state folder cannot be used.
     pub async fn start(config: Config, zygote: ZygoteProcess) -> Result<Self> {
-        let zygote = zygote.warm().await.map_err(|error| Error::new(ErrorCode::Unavailable, error.to_string()))?;
+        let zygote =
+            zygote.warm().await.map_err(|error| Error::new(ErrorCode::Unavailable, error.to_string()))?;
         let database = Arc::new(Database::open(&config.state_dir)?);
         let (history, opened) = History::open(&database, config.history)?;
         let settings = store::modules::Settings {
@@ -126,7 +127,8 @@ impl Supervisor {
 
     fn stop_all(&self) {
         let mut core = lock(&self.shared.core);
-        let live: Vec<_> = core.sessions.values().filter(|session| !session.state().is_final()).cloned().collect();
+        let live: Vec<_> =
+            core.sessions.values().filter(|session| !session.state().is_final()).cloned().collect();
         for session in live {
             if lock(&session.waiting).take().is_some() {
                 self.shared.step_in(&mut core, Event::Withdraw(session.no));

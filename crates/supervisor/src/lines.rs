@@ -66,7 +66,8 @@ impl Assembler {
 
     /// Gives out what stands open, marked as partial: when nothing has come for a while, or at the end.
     pub fn flush(&mut self, lines: &mut Vec<Line>) {
-        for (kind, open) in [LogKind::Stdout, LogKind::Stderr, LogKind::Host].into_iter().zip(&mut self.open) {
+        for (kind, open) in [LogKind::Stdout, LogKind::Stderr, LogKind::Host].into_iter().zip(&mut self.open)
+        {
             if !open.bytes.is_empty() {
                 open.take(kind, true, lines);
             }

@@ -42,6 +42,9 @@ pub enum Event {
     ZygoteLost,
     /// A session wants a worker.
     Submit(SessionNo),
+    /// A session's worker died before it took the session, which waits again, before all others. It was accepted
+    /// once, so a full queue does not refuse it now.
+    Resubmit(SessionNo),
     /// A session no longer waits.
     Withdraw(SessionNo),
     /// A worker was forked and parks.
@@ -142,9 +145,8 @@ impl Pool {
     /// When a [`Event::Tick`] is due, if nothing else happens first.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
-        let shrink = (self.target > self.limits.spare_min)
-            .then(|| self.last_submit.map(|at| at + IDLE))
-            .flatten();
+        let shrink =
+            (self.target > self.limits.spare_min).then(|| self.last_submit.map(|at| at + IDLE)).flatten();
         [shrink, self.retry_at].into_iter().flatten().min()
     }
 
@@ -181,23 +183,32 @@ impl Pool {
                 // Whoever finds a worker parked did not wait.
                 self.assign(false, actions);
             }
+            Event::Resubmit(session) => {
+                self.queue.push_front(session);
+                self.assign(true, actions);
+            }
             Event::Withdraw(session) => self.queue.retain(|waiting| *waiting != session),
             Event::Forked(slot) => {
                 if self.forking.remove(&slot) {
                     self.parked.push_back(slot);
-                    self.calm();
+                    if self.retry_at.is_none() {
+                        self.backoff = BACKOFF.0;
+                    }
                     self.assign(true, actions);
                 }
             }
             Event::ForkFailed(slot) => {
                 if self.forking.remove(&slot) {
-                    self.retry_at = Some(now + self.backoff);
-                    self.backoff = (self.backoff * 2).min(BACKOFF.1);
+                    self.back_off(now);
                 }
             }
             Event::Exited(slot) => {
+                let before = self.parked.len();
                 self.parked.retain(|parked| *parked != slot);
-                self.forking.remove(&slot);
+                if self.forking.remove(&slot) || self.parked.len() < before {
+                    // A worker that dies while it is parked may not be the last one: not a loop of forks.
+                    self.back_off(now);
+                }
                 self.retiring.remove(&slot);
                 self.busy.remove(&slot);
                 self.assign(true, actions);
@@ -213,6 +224,11 @@ impl Pool {
             }
         }
         self.refill(actions);
+    }
+
+    fn back_off(&mut self, now: Instant) {
+        self.retry_at = Some(now + self.backoff);
+        self.backoff = (self.backoff * 2).min(BACKOFF.1);
     }
 
     fn calm(&mut self) {

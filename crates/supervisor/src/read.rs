@@ -101,7 +101,8 @@ impl Shared {
             self.flush_history().await;
             blocks = self.read_blocks(found.no(), seq).await?;
         }
-        let mut batches: Vec<Arc<Batch>> = blocks.into_iter().map(|block| Arc::new(from_block(block))).collect();
+        let mut batches: Vec<Arc<Batch>> =
+            blocks.into_iter().map(|block| Arc::new(from_block(block))).collect();
         if batches.is_empty()
             && let Found::Live(session) = found
         {
@@ -120,7 +121,9 @@ impl Shared {
 }
 
 /// Runs what touches the disk on a thread that may wait.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Error::new(ErrorCode::Internal, format!("a thread of the server failed: {error}")))?

@@ -45,6 +45,11 @@ impl Ring {
         self.bytes > MAX_BYTES || (rest >= self.keep_lines && self.bytes > SMALL_BYTES)
     }
 
+    /// The bytes that the lines take in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The sequence number of the oldest line that is here, if any is.
     pub(crate) fn first_seq(&self) -> Option<u64> {
         self.batches.front().map(|batch| batch.first_seq)

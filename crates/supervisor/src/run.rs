@@ -15,7 +15,7 @@ use crate::core::Shared;
 use crate::lines::Assembler;
 use crate::logs::Line;
 use crate::outcome::{Cause, decide};
-use crate::session::{Session, lock, millis, now_ms};
+use crate::session::{Session, Waiting, lock, millis, now_ms};
 use crate::slot::Exit;
 
 /// How much one read takes at most, in bytes.
@@ -28,6 +28,9 @@ const OPEN_LINE: Duration = Duration::from_millis(50);
 /// it should not have could keep them open.
 const AFTER_EXIT: Duration = Duration::from_secs(2);
 
+/// How long after a process has closed its pipes it is to be gone, before the zygote is asked for its word.
+const EXIT_OWED: Duration = Duration::from_secs(1);
+
 /// Signals, by their numbers on Linux.
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
@@ -39,10 +42,13 @@ pub(crate) struct Pipes {
 }
 
 /// What the pipes have told so far.
+#[derive(Default)]
 struct Heard {
     decoder: Decoder,
     buffer: BytesMut,
     assembler: Assembler,
+    /// The worker has taken the session: from here on the guest may have run.
+    started: bool,
     report: Option<Report>,
     growth_refused: bool,
 }
@@ -53,19 +59,28 @@ pub(crate) async fn run(
     session: Arc<Session>,
     pipes: Pipes,
     exit: oneshot::Receiver<Exit>,
-    timeout: Option<Duration>,
+    waiting: Waiting,
 ) {
     let started = std::time::Instant::now();
     let (frames, host) = (receiver(pipes.frames), receiver(pipes.host));
-    let exit = match (frames, host) {
-        (Ok(frames), Ok(host)) => read(&shared, &session, frames, host, exit, timeout).await,
+    let (exit, heard) = match (frames, host) {
+        (Ok(frames), Ok(host)) => read(&shared, &session, frames, host, exit, waiting.timeout).await,
         (frames, host) => {
             tracing::error!(session = session.id, ?frames, ?host, "cannot watch a session's pipes");
             session.signal(SIGKILL);
-            (exit.await.ok(), None, false)
+            (exit.await.ok(), Heard { started: true, ..Heard::default() })
         }
     };
-    finish(&shared, &session, exit, started.elapsed());
+    if !heard.started {
+        // The worker was killed while it was parked, and perhaps the zygote with it. The guest has not begun, so
+        // another worker may run it. First, whoever still writes to the old one has to notice.
+        *session.stdin.lock().await = None;
+        if shared.again(&session, waiting) {
+            tracing::debug!(session = session.id, "a worker died before it took its session");
+            return;
+        }
+    }
+    finish(&shared, &session, exit, heard, started.elapsed());
 }
 
 fn receiver(fd: OwnedFd) -> std::io::Result<pipe::Receiver> {
@@ -79,48 +94,39 @@ async fn read(
     host: pipe::Receiver,
     mut exit: oneshot::Receiver<Exit>,
     timeout: Option<Duration>,
-) -> (Option<Exit>, Option<Report>, bool) {
-    let mut heard = Heard {
-        decoder: Decoder::default(),
-        buffer: BytesMut::new(),
-        assembler: Assembler::default(),
-        report: None,
-        growth_refused: false,
-    };
+) -> (Option<Exit>, Heard) {
+    let mut heard = Heard::default();
     let (mut frames_open, mut host_open) = (true, true);
     let (mut ended, mut gone): (Option<Exit>, bool) = (None, false);
     let mut deadline = timeout.map(|timeout| Instant::now() + timeout);
     let mut kill_at: Option<Instant> = None;
     let mut open_until: Option<Instant> = None;
+    // When the reading of what the process left ends; before, when the process has to be gone.
+    let mut last_at: Option<Instant> = None;
     let far = || Instant::now() + Duration::from_secs(86_400);
     while frames_open || host_open || !gone {
+        // When the disk is behind, reading waits, and then its end does too.
+        let may_end = !gone || !frames_open || !shared.history_behind();
         tokio::select! {
+            // The order matters: a guest that floods always has something to read, and has to end all the same.
             biased;
-            ready = frames.readable(), if frames_open => {
-                frames_open = ready.is_ok() && take_frames(shared, session, &frames, &mut heard).await;
-            }
-            ready = host.readable(), if host_open => {
-                host_open = ready.is_ok() && take_host(shared, session, &host, &mut heard);
-            }
             status = &mut exit, if !gone => {
                 gone = true;
                 ended = status.ok();
                 lock(&session.pidfd).take();
-                // From now on the same timer ends the reading.
-                deadline = Some(Instant::now() + AFTER_EXIT);
-                kill_at = None;
+                (deadline, kill_at) = (None, None);
+                last_at = Some(Instant::now() + AFTER_EXIT);
             }
             () = session.kill.notified(), if !gone => {
                 let wanted = *lock(&session.killing);
                 if let Some((_, grace)) = wanted {
                     session.signal(if grace.is_zero() { SIGKILL } else { SIGTERM });
-                    kill_at = Some(Instant::now() + grace);
+                    // Asking again never gives it more time.
+                    let at = Instant::now() + grace;
+                    kill_at = Some(kill_at.map_or(at, |before| before.min(at)));
                 }
             }
             () = sleep_until(deadline.unwrap_or_else(far)), if deadline.is_some() => {
-                if gone {
-                    break;
-                }
                 deadline = None;
                 session.request_kill(Cause::Timeout, Duration::ZERO);
             }
@@ -128,11 +134,29 @@ async fn read(
                 kill_at = None;
                 session.signal(SIGKILL);
             }
+            ready = host.readable(), if host_open => {
+                host_open = ready.is_ok() && take_host(shared, session, &host, &mut heard);
+            }
+            ready = readable(shared, &frames), if frames_open => {
+                frames_open = ready.is_ok() && take_frames(shared, session, &frames, &mut heard);
+            }
             () = sleep_until(open_until.unwrap_or_else(far)), if open_until.is_some() => {
                 let mut lines = Vec::new();
                 heard.assembler.flush(&mut lines);
                 shared.publish(session, lines);
             }
+            () = sleep_until(last_at.unwrap_or_else(far)), if last_at.is_some() && may_end => {
+                if gone {
+                    break;
+                }
+                // It has closed its pipes, so it is dead, or broken and has to be. Only the zygote's word is due.
+                session.signal(SIGKILL);
+                shared.exit_owed();
+                last_at = None;
+            }
+        }
+        if !frames_open && !host_open && !gone && last_at.is_none() {
+            last_at = Some(Instant::now() + EXIT_OWED);
         }
         open_until = match (heard.assembler.is_open(), open_until) {
             (true, None) => Some(Instant::now() + OPEN_LINE),
@@ -143,18 +167,18 @@ async fn read(
     let mut lines = Vec::new();
     heard.assembler.flush(&mut lines);
     shared.publish(session, lines);
-    (ended, heard.report, heard.growth_refused)
+    (ended, heard)
+}
+
+/// Waits until the pipe has something and the history has room for it. While the disk is behind, the pipe fills
+/// and blocks the guest, and nobody else.
+async fn readable(shared: &Shared, pipe: &pipe::Receiver) -> std::io::Result<()> {
+    shared.wait_for_history().await;
+    pipe.readable().await
 }
 
 /// Reads what is there; false at the end of the pipe.
-async fn take_frames(
-    shared: &Shared,
-    session: &Arc<Session>,
-    pipe: &pipe::Receiver,
-    heard: &mut Heard,
-) -> bool {
-    // The disk is behind: let it catch up. The pipe fills meanwhile and blocks the guest, and nobody else.
-    shared.wait_for_history().await;
+fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, heard: &mut Heard) -> bool {
     heard.buffer.reserve(READ / 4);
     match pipe.try_read_buf(&mut heard.buffer) {
         Ok(0) => return false,
@@ -174,7 +198,7 @@ async fn take_frames(
                     Kind::Log => pieces.push((frame.header.stream, frame.header.time / 1_000_000, payload)),
                     Kind::Result => heard.report = frames::message::decode(frame.payload).ok(),
                     Kind::Ready => shared.ready(session),
-                    Kind::Started => {}
+                    Kind::Started => heard.started = true,
                 }
                 used += len;
             }
@@ -183,7 +207,7 @@ async fn take_frames(
                 // A worker that speaks nonsense has been taken over or is broken: nothing more from it counts.
                 tracing::warn!(session = session.id, %error, "a worker broke the protocol; it is killed");
                 session.signal(SIGKILL);
-                heard.report = None;
+                (heard.started, heard.report) = (true, None);
                 return false;
             }
         }
@@ -217,11 +241,12 @@ fn take_host(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, hea
 fn finish(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
-    (exit, report, growth_refused): (Option<Exit>, Option<Report>, bool),
+    exit: Option<Exit>,
+    heard: Heard,
     ran: Duration,
 ) {
     let cause = lock(&session.killing).map(|(cause, _)| cause);
-    let outcome = decide(cause, exit.map(|exit| exit.status), report, growth_refused);
+    let outcome = decide(cause, exit.map(|exit| exit.status), heard.report, heard.growth_refused);
     {
         let mut info = lock(&session.info);
         info.duration_ms = Some(millis(ran.as_micros() as u64));

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use api::session::SessionInfo;
 use api::{LogKind, SessionState};
+use bytes::Bytes;
 use frames::SessionSpec;
 use tokio::net::unix::pipe;
 use tokio::sync::{Notify, watch};
@@ -15,6 +17,9 @@ use crate::logs::{Batch, Line};
 use crate::outcome::Cause;
 use crate::pool::SessionNo;
 use crate::ring::Ring;
+
+/// The most that is kept of what a session's process itself prints, in bytes.
+const HOST_LIMIT: u64 = 1 << 20;
 
 /// Locks, also after a panic elsewhere: every state that these locks guard is valid between any two statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -26,10 +31,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Waiting {
     pub(crate) spec: SessionSpec,
     pub(crate) module: Arc<OwnedFd>,
-    pub(crate) stdin: Vec<u8>,
+    pub(crate) stdin: Bytes,
     pub(crate) stdin_open: bool,
     pub(crate) timeout: Option<Duration>,
-    /// How often a worker died before it took the session.
+    /// How many workers died before they took the session.
     pub(crate) attempts: u32,
 }
 
@@ -40,6 +45,7 @@ pub(crate) struct Log {
     pub(crate) next_seq: u64,
     pub(crate) dropped: u64,
     bytes: u64,
+    host_bytes: u64,
     limit: u64,
 }
 
@@ -53,7 +59,9 @@ pub(crate) struct Session {
     pub(crate) waiting: Mutex<Option<Waiting>>,
     pub(crate) pidfd: Mutex<Option<OwnedFd>>,
     /// The guest's standard input, while it is open.
-    pub(crate) stdin: tokio::sync::Mutex<Option<pipe::Sender>>,
+    pub(crate) stdin: Arc<tokio::sync::Mutex<Option<pipe::Sender>>>,
+    /// Somebody has written to it or closed it since the start, which cannot be done again for another worker.
+    pub(crate) stdin_used: AtomicBool,
     /// Why it is being killed, and how long after SIGTERM.
     pub(crate) killing: Mutex<Option<(Cause, Duration)>>,
     pub(crate) kill: Notify,
@@ -75,10 +83,18 @@ impl Session {
             no,
             id: info.session_id.clone(),
             info: Mutex::new(info),
-            log: Mutex::new(Log { ring: Ring::new(ring_lines), next_seq: 0, dropped: 0, bytes: 0, limit: output_limit }),
+            log: Mutex::new(Log {
+                ring: Ring::new(ring_lines),
+                next_seq: 0,
+                dropped: 0,
+                bytes: 0,
+                host_bytes: 0,
+                limit: output_limit,
+            }),
             waiting: Mutex::new(Some(waiting)),
             pidfd: Mutex::new(None),
-            stdin: tokio::sync::Mutex::new(None),
+            stdin: Arc::default(),
+            stdin_used: AtomicBool::new(false),
             killing: Mutex::new(None),
             kill: Notify::new(),
             changed: watch::Sender::new(()),
@@ -108,9 +124,14 @@ impl Session {
         let log = &mut *log;
         let before = lines.len();
         lines.retain(|line| {
-            // What the process itself says is kept whatever the guest has printed; there is little of it.
-            log.bytes += line.bytes.len() as u64 + 1;
-            log.bytes <= log.limit || line.kind == LogKind::Host
+            // What the process itself says is kept whatever the guest has printed, up to a limit of its own: a
+            // guest can make its engine talk.
+            let (bytes, limit) = match line.kind {
+                LogKind::Host => (&mut log.host_bytes, HOST_LIMIT),
+                LogKind::Stdout | LogKind::Stderr => (&mut log.bytes, log.limit),
+            };
+            *bytes += line.bytes.len() as u64 + 1;
+            *bytes <= limit
         });
         log.dropped += (before - lines.len()) as u64;
         if lines.is_empty() {
@@ -130,9 +151,13 @@ impl Session {
         }
     }
 
-    /// Asks the session's task to kill the process for this reason; the first reason stays.
+    /// Asks the session's task to kill the process for this reason. The first reason stays, and the shortest
+    /// grace.
     pub(crate) fn request_kill(&self, cause: Cause, grace: Duration) {
-        lock(&self.killing).get_or_insert((cause, grace));
+        let mut killing = lock(&self.killing);
+        let (_, shortest) = killing.get_or_insert((cause, grace));
+        *shortest = grace.min(*shortest);
+        drop(killing);
         self.kill.notify_one();
     }
 }

@@ -44,7 +44,9 @@ impl ZygoteProcess {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot run {}: {error}", program.display())))?;
+            .map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot run {}: {error}", program.display()))
+            })?;
         Ok(Self { child, control })
     }
 
@@ -62,9 +64,9 @@ impl ZygoteProcess {
             engine: String::new(),
             growth_refused: Vec::new(),
         };
-        let first = tokio::time::timeout(WARM_DEADLINE, zygote.receive())
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the zygote did not become warm in 30 s"))??;
+        let first = tokio::time::timeout(WARM_DEADLINE, zygote.receive()).await.map_err(|_| {
+            io::Error::new(io::ErrorKind::TimedOut, "the zygote did not become warm in 30 s")
+        })??;
         let FromZygote::Ready { pid, engine, growth_refused } = first.0 else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the zygote began with something else"));
         };
@@ -147,19 +149,24 @@ impl Zygote {
 struct Reader {
     bytes: Vec<u8>,
     start: usize,
-    fds: VecDeque<OwnedFd>,
+    /// In the order of their messages; `None` for one that this process had no room for.
+    fds: VecDeque<Option<OwnedFd>>,
 }
 
 impl Reader {
     fn fill(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let mut buffer = [0; 4096];
         let mut fds = Vec::new();
-        let got = sys::fdpass::receive(socket, &mut buffer, &mut fds)?;
+        let received = sys::fdpass::receive(socket, &mut buffer, &mut fds)?;
         self.bytes.drain(..self.start);
         self.start = 0;
-        self.bytes.extend_from_slice(&buffer[..got]);
-        self.fds.extend(fds);
-        Ok(got)
+        self.bytes.extend_from_slice(&buffer[..received.bytes]);
+        if received.cut && fds.is_empty() {
+            // The kernel ends a read behind the bytes that descriptors came with, so this is one message's.
+            self.fds.push_back(None);
+        }
+        self.fds.extend(fds.into_iter().map(Some));
+        Ok(received.bytes)
     }
 
     fn next(&mut self) -> io::Result<Option<(FromZygote, Option<OwnedFd>)>> {
@@ -173,7 +180,7 @@ impl Reader {
         self.start += PREFIX_LEN + len;
         // Descriptors come in the order of the messages that have one.
         let fd = match message {
-            FromZygote::Forked { .. } => self.fds.pop_front(),
+            FromZygote::Forked { .. } => self.fds.pop_front().flatten(),
             _ => None,
         };
         Ok(Some((message, fd)))

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 
 fn last() -> io::Error {
@@ -117,14 +117,18 @@ pub struct Limits {
     pub max_file: u64,
 }
 
-/// Sets the limits.
+/// Sets the limits. A lower one that holds already stays: only root may raise it.
 ///
 /// # Errors
-/// The errno of setrlimit(2).
+/// The errno of getrlimit(2) or setrlimit(2).
 pub fn limit(limits: Limits) -> io::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    setrlimit(Resource::RLIMIT_NOFILE, limits.max_fds, limits.max_fds)?;
-    setrlimit(Resource::RLIMIT_FSIZE, limits.max_file, limits.max_file)?;
+    for (resource, wanted) in
+        [(Resource::RLIMIT_NOFILE, limits.max_fds), (Resource::RLIMIT_FSIZE, limits.max_file)]
+    {
+        let value = getrlimit(resource)?.1.min(wanted);
+        setrlimit(resource, value, value)?;
+    }
     Ok(())
 }
 

@@ -32,13 +32,20 @@ pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
     }
 }
 
-/// Receives bytes and the descriptors that came with them; 0 bytes are the end of the stream. All descriptors
-/// are close-on-exec.
+/// What a call of [`receive`] brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// How many bytes; 0 is the end of the stream.
+    pub bytes: usize,
+    /// Descriptors that came with them are lost, because this process has no room for more.
+    pub cut: bool,
+}
+
+/// Receives bytes and the descriptors that came with them. All descriptors are close-on-exec.
 ///
 /// # Errors
-/// The errno of recvmsg(2), `EAGAIN` on a nonblocking socket that is empty; `EMFILE` as
-/// [`io::ErrorKind::Other`] when descriptors were cut off because this process has no room for them.
-pub fn receive(socket: impl AsFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<usize> {
+/// The errno of recvmsg(2), `EAGAIN` on a nonblocking socket that is empty.
+pub fn receive(socket: impl AsFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<Received> {
     let mut space = nix::cmsg_space!([RawFd; MAX_FDS]);
     loop {
         let mut slices = [IoSliceMut::new(buffer)];
@@ -59,9 +66,6 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> 
                 }
             }
         }
-        if received.flags.contains(MsgFlags::MSG_CTRUNC) {
-            return Err(io::Error::other("descriptors were lost on the way: too many open files"));
-        }
-        return Ok(received.bytes);
+        return Ok(Received { bytes: received.bytes, cut: received.flags.contains(MsgFlags::MSG_CTRUNC) });
     }
 }

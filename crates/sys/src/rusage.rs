@@ -24,10 +24,22 @@ pub struct Reaped {
 /// # Errors
 /// The errno of wait4(2) other than `ECHILD`.
 pub fn reap_any() -> io::Result<Option<Reaped>> {
+    wait4(-1, libc::WNOHANG)
+}
+
+/// Waits for this child, or returns `None` when it is no child of this process.
+///
+/// # Errors
+/// The errno of wait4(2) other than `ECHILD`.
+pub fn wait(pid: i32) -> io::Result<Option<Reaped>> {
+    wait4(pid, 0)
+}
+
+fn wait4(wanted: i32, options: i32) -> io::Result<Option<Reaped>> {
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: both pointers are to live variables of the right type; the kernel fills them.
-    let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, usage.as_mut_ptr()) };
+    let pid = unsafe { libc::wait4(wanted, &raw mut status, options, usage.as_mut_ptr()) };
     match pid {
         0 => return Ok(None),
         -1 => {

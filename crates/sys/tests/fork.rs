@@ -83,7 +83,8 @@ fn descriptors_travel_with_a_message() {
     assert_eq!(sys::fdpass::send(&a, b"x", &[right.as_fd()]).expect("send"), 1);
     drop(right);
     let (mut buffer, mut fds) = ([0; 8], Vec::new());
-    assert_eq!(sys::fdpass::receive(&b, &mut buffer, &mut fds).expect("receive"), 1);
+    let received = sys::fdpass::receive(&b, &mut buffer, &mut fds).expect("receive");
+    assert_eq!(received, sys::fdpass::Received { bytes: 1, cut: false });
     let right = UnixStream::from(fds.pop().expect("one descriptor"));
     (&left).write_all(b"hello").expect("write");
     let mut told = [0; 5];

@@ -1,5 +1,7 @@
 //! `cargo xtask`: the project's own tasks.
 
+mod bench;
+
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
@@ -14,6 +16,11 @@ struct Args {
 enum Task {
     /// Writes openrpc.json from the Rust types.
     Openrpc,
+    /// Measures against floors and peers, all in one run.
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
 }
 
 fn main() -> Result<()> {
@@ -22,5 +29,6 @@ fn main() -> Result<()> {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openrpc.json");
             std::fs::write(path, api::openrpc::text()).with_context(|| format!("cannot write {path}"))
         }
+        Task::Bench { what } => bench::run(what),
     }
 }

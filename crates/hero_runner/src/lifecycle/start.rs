@@ -140,7 +140,7 @@ async fn directly(context: &Context, mut daemon: Daemon) -> anyhow::Result<(Heal
     };
     // Two that start at once are told apart by the server's lock; the one that lost only has to wait.
     if status.code() != Some(2)
-        && let Some(health) = until_answer(context, RIVAL.min(rival_patience(&daemon)), async || false).await
+        && let Some(health) = until_answer(context, rival_patience(&daemon), async || false).await
     {
         return Ok((health, Way::Already));
     }
@@ -150,9 +150,10 @@ async fn directly(context: &Context, mut daemon: Daemon) -> anyhow::Result<(Heal
     ))
 }
 
-/// How long to wait for another server that may be starting: only as long as the log speaks of one.
+/// How long to wait for another server that may be starting: only where the log speaks of one is it worth long.
 fn rival_patience(daemon: &Daemon) -> Duration {
-    if daemon.log_tail().contains("lock") { RIVAL } else { Duration::from_millis(500) }
+    let spoken_of = daemon.log_tail().contains(&format!("another {}", programs::SERVER));
+    if spoken_of { RIVAL } else { Duration::from_millis(500) }
 }
 
 async fn by_zinit(context: &Context, zinit: &Zinit, server: &Path) -> anyhow::Result<Health> {

@@ -43,9 +43,9 @@ pub(crate) struct Args {
     /// Only those with this label
     #[arg(long, value_name = "NAME[=VALUE]")]
     label: Option<String>,
-    /// At most this many, the newest
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = ROWS)]
-    limit: usize,
+    /// At most this many, the newest [default: 100]
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    limit: Option<usize>,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
@@ -55,24 +55,26 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
         // What waits for a worker has not ended either.
         (false, None) => vec![Some(SessionState::Running), Some(SessionState::Pending)],
     };
+    let limit = args.limit.unwrap_or(ROWS);
     let mut sessions = Vec::new();
     let mut more = false;
     for state in states {
         let filter = SessionList { state, label: args.label.clone(), ..SessionList::default() };
-        let (mut page, rest) = pages::sessions(&context.client, &filter, args.limit).await?;
+        let (mut page, rest) = pages::sessions(&context.client, &filter, limit).await?;
         sessions.append(&mut page);
         more |= rest;
     }
     sessions.sort_by_key(|session| std::cmp::Reverse(session.created_at));
-    more |= sessions.len() > args.limit;
-    sessions.truncate(args.limit);
+    more |= sessions.len() > limit;
+    sessions.truncate(limit);
     if context.console.json {
         context.console.json(&sessions)?;
     } else {
         context.console.print(&table(&sessions, text::now_ms()).render(&context.console))?;
     }
-    if more {
-        context.console.note(&format!("there are more than these {}; -n shows them", sessions.len()));
+    // Who chose the number knows that there may be more.
+    if more && args.limit.is_none() {
+        context.console.note(&format!("there are more than these {}; `-n COUNT` shows them", sessions.len()));
     }
     Ok(0)
 }

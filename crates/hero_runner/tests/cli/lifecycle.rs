@@ -17,7 +17,7 @@ fn serve_as_a_process() {
     let mode = std::env::var("FAKE_MODE").unwrap_or_default();
     let lock = std::fs::File::create(socket.with_extension("lock")).unwrap();
     if lock.try_lock().is_err() {
-        eprintln!("another server holds the lock");
+        eprintln!("another hero_runner_server (pid 1) holds {}", socket.with_extension("lock").display());
         panic!("locked");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -42,8 +42,19 @@ fn ps_reads_page_after_page() {
     let seen = fake.run(&["ps", "-a", "--label", "k=v"]);
     assert_eq!(seen.out.lines().count(), 3);
     let cut = fake.run(&["ps", "-a", "--label", "k=v", "-n", "1"]);
-    assert_eq!(cut.out.lines().count(), 2);
-    assert!(cut.err.contains("there are more"), "{}", cut.err);
+    assert_eq!((cut.out.lines().count(), cut.err.as_str()), (2, ""));
+}
+
+#[test]
+fn ps_says_when_it_does_not_show_everything() {
+    let fake = Fake::new(|ask| {
+        let sessions: Vec<_> =
+            (0..ask.params["limit"].as_u64().unwrap()).map(|_| session("ses-1", 1, "running")).collect();
+        Answer::Result(json!({ "sessions": sessions, "next": "c" }))
+    });
+    let seen = fake.run(&["ps", "-a"]);
+    assert_eq!(seen.out.lines().count(), 101);
+    assert_eq!(seen.err, "hero_runner: there are more than these 100; `-n COUNT` shows them\n");
 }
 
 fn line(seq: u64, kind: LogKind, text: &str) -> LogLine {

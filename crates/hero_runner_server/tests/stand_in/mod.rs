@@ -1,5 +1,11 @@
 //! A core without an engine, and a client that speaks HTTP by hand.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "each test uses a part of it"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +28,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+/// An upload: its name and its bytes.
+pub type Uploaded = (Option<String>, Vec<u8>);
+
 /// What the stand-in knows and what it saw.
 #[derive(Debug, Clone, Default)]
 pub struct StandIn {
@@ -30,7 +39,7 @@ pub struct StandIn {
     /// The places from which logs were followed.
     pub followed: Arc<Mutex<Vec<Option<u64>>>>,
     /// What was uploaded.
-    pub uploads: Arc<Mutex<Vec<(Option<String>, Vec<u8>)>>>,
+    pub uploads: Arc<Mutex<Vec<Uploaded>>>,
     /// Uploads that were begun and given up.
     pub given_up: Arc<Mutex<u32>>,
     /// The sessions that were stopped.

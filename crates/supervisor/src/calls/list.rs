@@ -35,7 +35,10 @@ impl Supervisor {
         let before: Option<SessionNo> = match &request.cursor {
             None => None,
             Some(text) => Some(text.parse().map_err(|_| {
-                Error::new(ErrorCode::InvalidParams, format!("cursor: {text:?} is not from a page of this list"))
+                Error::new(
+                    ErrorCode::InvalidParams,
+                    format!("cursor: {text:?} is not from a page of this list"),
+                )
             })?),
         };
         let filter = Filter { state: request.state, module: request.module, label: request.label };
@@ -43,7 +46,8 @@ impl Supervisor {
         let (live, oldest) = {
             let core = lock(&self.shared.core);
             let range = ..before.unwrap_or(SessionNo::MAX);
-            let live: Vec<_> = core.sessions.range(range).rev().map(|(no, found)| (*no, Arc::clone(found))).collect();
+            let live: Vec<_> =
+                core.sessions.range(range).rev().map(|(no, found)| (*no, Arc::clone(found))).collect();
             (live, core.sessions.keys().next().copied())
         };
         let mut found: BTreeMap<SessionNo, SessionInfo> = BTreeMap::new();

@@ -35,7 +35,8 @@ impl Supervisor {
             (None, Some(tail)) => found.next_seq().0.saturating_sub(u64::from(tail)),
             (None, None) => 0,
         };
-        let until = tokio::time::Instant::now() + request.wait_ms.map_or(Duration::ZERO, Duration::from_millis).min(WAIT);
+        let until = tokio::time::Instant::now()
+            + request.wait_ms.map_or(Duration::ZERO, Duration::from_millis).min(WAIT);
         let mut changes = match &found {
             Found::Live(session) => Some(session.changed.subscribe()),
             Found::Past(_) => None,

@@ -22,9 +22,9 @@ impl Supervisor {
     /// # Errors
     /// When name, digest, header, imports or exports are not as they have to be, or there is no room.
     pub async fn module_put(&self, request: ModulePut) -> Result<ModuleDetail> {
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(&request.base64)
-            .map_err(|error| Error::new(ErrorCode::InvalidParams, format!("base64 is not base64: {error}")))?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(&request.base64).map_err(|error| {
+            Error::new(ErrorCode::InvalidParams, format!("base64 is not base64: {error}"))
+        })?;
         let mut upload = self.module_upload(Some(&request.name), request.sha256).await?;
         upload.write(Bytes::from(bytes)).await?;
         upload.finish().await
@@ -144,7 +144,10 @@ impl ByPath {
         let mut file = std::fs::File::open(path).map_err(failed)?;
         let facts = file.metadata().map_err(failed)?;
         let looks = (facts.len(), facts.mtime(), facts.mtime_nsec(), facts.ino());
-        let known = lock(&self.known).get(path).filter(|(before, _)| *before == looks).map(|(_, digest)| Arc::clone(digest));
+        let known = lock(&self.known)
+            .get(path)
+            .filter(|(before, _)| *before == looks)
+            .map(|(_, digest)| Arc::clone(digest));
         if let Some(found) = known.and_then(|digest| shared.modules.resolve(&digest).ok()) {
             return Ok(found);
         }

@@ -33,9 +33,7 @@ impl Supervisor {
         if let Found::Live(session) = &found {
             let wait = request.wait_ms.map_or(WAIT.0, Duration::from_millis).min(WAIT.1);
             let mut changes = session.changed.subscribe();
-            let ended = async {
-                while !session.state().is_final() && changes.changed().await.is_ok() {}
-            };
+            let ended = async { while !session.state().is_final() && changes.changed().await.is_ok() {} };
             if tokio::time::timeout(wait, ended).await.is_err() {
                 return Ok(None);
             }

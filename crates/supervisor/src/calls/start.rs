@@ -36,7 +36,7 @@ impl Supervisor {
     pub async fn session_start(&self, request: SessionStart) -> Result<SessionStarted> {
         let shared = &self.shared;
         if shared.draining.load(Relaxed) {
-            return Err(Error::new(ErrorCode::Draining, "the server is stopping and starts no session"));
+            return Err(draining());
         }
         let module = self.resolve(&request.module).await?;
         if module.kind == ModuleKind::Component {
@@ -83,11 +83,15 @@ impl Supervisor {
             shared.compile.want(&module.digest);
         }
         let mut core = lock(&shared.core);
+        if shared.draining.load(Relaxed) {
+            // Asked again under the lock: who drains has either seen this session or is seen here.
+            return Err(draining());
+        }
         let module = file(&mut core, path)?;
         let waiting = Waiting {
             spec,
             module,
-            stdin,
+            stdin: stdin.into(),
             stdin_open: request.stdin_open,
             timeout: timeout_ms.map(Duration::from_millis),
             attempts: 0,
@@ -95,8 +99,7 @@ impl Supervisor {
         let no = core.next_no;
         core.next_no += 1;
         let limit = limits.output_limit_bytes.unwrap_or(u64::MAX);
-        let session =
-            Arc::new(Session::new(no, info, waiting, shared.config.ring_lines, limit, forward));
+        let session = Arc::new(Session::new(no, info, waiting, shared.config.ring_lines, limit, forward));
         core.ids.insert(id.clone(), no);
         core.live += 1;
         core.sessions.insert(no, Arc::clone(&session));
@@ -173,6 +176,10 @@ fn new_id() -> String {
     id
 }
 
+fn draining() -> Error {
+    Error::new(ErrorCode::Draining, "the server is stopping and starts no session")
+}
+
 fn invalid(message: String) -> Error {
     Error::new(ErrorCode::InvalidParams, message)
 }
@@ -238,8 +245,7 @@ fn specification(request: &SessionStart, id: &str, default_mb: u32, mode: RunMod
 }
 
 fn folder(grant: &DirGrant) -> Result<Dir> {
-    let refused =
-        |why: &str| Error::new(ErrorCode::PathNotAllowed, format!("dirs: {}: {why}", grant.host));
+    let refused = |why: &str| Error::new(ErrorCode::PathNotAllowed, format!("dirs: {}: {why}", grant.host));
     let host = Path::new(&grant.host);
     if !host.is_absolute() {
         return Err(refused("the host's path has to be absolute"));

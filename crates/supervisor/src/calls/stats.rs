@@ -19,22 +19,29 @@ impl Supervisor {
         let shared = &self.shared;
         let history = shared.history.stats();
         let counters = &shared.counters;
-        let core = lock(&shared.core);
-        let zygote_pid = core.zygote.as_ref().map(|(_, pid)| *pid);
         let server_pid = std::process::id();
+        let (zygote_pid, engine, [running, queued, parked]) = {
+            let core = lock(&shared.core);
+            let pool =
+                [core.pool.running(), core.pool.queued(), core.pool.parked()].map(|count| count as u64);
+            (core.zygote.as_ref().map(|(_, pid)| *pid), core.engine.clone(), pool)
+        };
         Stats {
             server_pid,
             zygote_pid,
             zygote_restarts: counters.zygote_restarts.load(Relaxed),
             uptime_ms: shared.started.elapsed().as_millis() as u64,
-            running: core.pool.running() as u64,
-            queued: core.pool.queued() as u64,
-            parked: core.pool.parked() as u64,
+            running,
+            queued,
+            parked,
             max_sessions: shared.config.pool.max_sessions as u64,
             max_queue: shared.config.pool.max_queue as u64,
             sessions_total: counters.sessions.load(Relaxed),
             rejected_total: counters.rejected.load(Relaxed),
-            outcomes: lock(&counters.outcomes).iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+            outcomes: lock(&counters.outcomes)
+                .iter()
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect(),
             log_lines_total: counters.lines.load(Relaxed),
             log_bytes_total: counters.bytes.load(Relaxed),
             log_dropped_total: counters.dropped.load(Relaxed) + history.lines_retired + history.lines_lost,
@@ -42,7 +49,7 @@ impl Supervisor {
             history_bytes: shared.history.bytes(),
             server_rss_kb: rss_kb(server_pid).unwrap_or_default(),
             zygote_rss_kb: zygote_pid.and_then(rss_kb),
-            engine: core.engine.clone(),
+            engine,
         }
     }
 

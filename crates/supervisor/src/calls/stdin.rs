@@ -1,5 +1,7 @@
 //! `session_stdin`
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use api::SessionState;
 use api::error::{Error, ErrorCode};
 use api::session::{Done, SessionStdin};
@@ -21,9 +23,11 @@ impl Supervisor {
                 return Err(Error::new(ErrorCode::InvalidParams, "give data or base64, not both"));
             }
             (Some(text), None) => text.into_bytes(),
-            (None, Some(text)) => base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
-                Error::new(ErrorCode::InvalidParams, format!("base64 is not base64: {error}"))
-            })?,
+            (None, Some(text)) => {
+                base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
+                    Error::new(ErrorCode::InvalidParams, format!("base64 is not base64: {error}"))
+                })?
+            }
             (None, None) => Vec::new(),
         };
         let refused = |why: &str| Error::new(ErrorCode::InvalidState, format!("session {id} {why}"));
@@ -31,18 +35,25 @@ impl Supervisor {
             return Err(refused("has ended"));
         };
         let mut changes = session.changed.subscribe();
-        while session.state() == SessionState::Pending {
-            if changes.changed().await.is_err() {
-                break;
+        let mut place = loop {
+            while session.state() == SessionState::Pending {
+                if changes.changed().await.is_err() {
+                    break;
+                }
             }
-        }
-        if session.state().is_final() {
-            return Err(refused("has ended"));
-        }
-        let mut place = session.stdin.lock().await;
+            if session.state().is_final() {
+                return Err(refused("has ended"));
+            }
+            let place = session.stdin.lock().await;
+            // Its worker may have died before it took the session; then it waits for another one.
+            if place.is_some() || session.state() != SessionState::Pending {
+                break place;
+            }
+        };
         let Some(sender) = place.as_mut() else {
             return Err(refused("has no open standard input: start it with stdin_open"));
         };
+        session.stdin_used.store(true, Relaxed);
         let written = crate::stdin::write_all(sender, &bytes).await;
         if request.close || written.is_err() {
             *place = None;

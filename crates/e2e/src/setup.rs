@@ -1,0 +1,114 @@
+//! How a server is started.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::places;
+use crate::server::{Folder, Server};
+
+/// Settings of a server that is to be started. Modules are not compiled unless a test asks for it, so that sessions run
+/// in one known mode.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    env: BTreeMap<String, String>,
+    flags: Vec<String>,
+    pub(crate) services: PathBuf,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { env: BTreeMap::new(), flags: Vec::new(), services: places::guests() }.set("compile", false)
+    }
+}
+
+impl Setup {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives a setting its value, through the environment.
+    #[must_use]
+    pub fn set(self, setting: &str, value: impl ToString) -> Self {
+        self.env(&format!("HERO_RUNNER_{}", setting.to_uppercase()), value)
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Gives a flag.
+    #[must_use]
+    pub fn flag(mut self, flag: impl ToString) -> Self {
+        self.flags.push(flag.to_string());
+        self
+    }
+
+    /// Compiles modules in the background, as a server does by default.
+    #[must_use]
+    pub fn compiling(self) -> Self {
+        self.set("compile", true)
+    }
+
+    /// Registers the guests of this folder instead of ours.
+    #[must_use]
+    pub fn services(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.services = folder.into();
+        self
+    }
+
+    /// Starts the server and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn start(self) -> Server {
+        Server::begin(self, Folder::new())
+    }
+
+    /// Starts the server in a folder that a test has prepared, or that another server left behind.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_in(self, folder: Folder) -> Server {
+        Server::begin(self, folder)
+    }
+
+    /// A program of ours with this set-up in its environment, and nothing else.
+    #[must_use]
+    pub fn command(&self, program: &str, folder: &Path) -> Command {
+        let mut command = Command::new(places::program(program));
+        command
+            // What it forks stays here, and is found by it.
+            .current_dir(folder)
+            .env_clear()
+            .env("HOME", folder)
+            .env("HERO_SOCKET_DIR", folder.join("s"))
+            .env("HERO_RUNNER_STATE_DIR", folder.join("state"))
+            .env("HERO_RUNNER_SERVICES_DIR", &self.services)
+            .envs(&self.env);
+        for name in ["PATH", "LD_LIBRARY_PATH", "HERO_RUNNER_WASMEDGE_RUNTIME", "RUST_BACKTRACE"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        command
+    }
+
+    /// Starts the server's process, its output in `server.log`.
+    pub(crate) fn spawn(&self, folder: &Path) -> Child {
+        let log = File::options().create(true).append(true).open(folder.join("server.log"));
+        let log = log.expect("the log of the server can be written");
+        let twin = log.try_clone().expect("a descriptor is left");
+        let mut command = self.command("hero_runner_server", folder);
+        // In a process group of its own, so that Ctrl-C in the terminal of a test is not its business.
+        command.args(&self.flags).stdin(Stdio::null()).stdout(twin).stderr(log).process_group(0);
+        command.spawn().expect("the server's program can be run")
+    }
+}
