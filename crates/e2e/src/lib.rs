@@ -19,6 +19,7 @@
 pub mod census;
 pub mod contract;
 pub mod http;
+mod modules;
 mod patience;
 pub mod places;
 mod rpc;

@@ -80,8 +80,9 @@ fn run(
             Err(error) => return Ending::LoadFailed(format!("cannot open the folder {}: {error}", dir.host)),
         }
     }
+    // The engine opens without following a link, which the descriptor's name is; its `.` is a folder.
     let hosts: Vec<String> =
-        opened.iter().map(|(file, _)| format!("/proc/self/fd/{}", file.as_raw_fd())).collect();
+        opened.iter().map(|(file, _)| format!("/proc/self/fd/{}/.", file.as_raw_fd())).collect();
     let dirs: Vec<Dir<'_>> = opened
         .iter()
         .zip(&hosts)

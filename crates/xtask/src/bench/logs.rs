@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use api::method::SessionStartMethod;
 use api::session::SessionStart;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
