@@ -7,11 +7,12 @@ cd "$ROOT"
 
 # The end-to-end tests run programs and guests that are installed for them, so
 # that a test never touches the user's own.
-target="${CARGO_TARGET_DIR:-$ROOT/target}"
-export HERO_BIN_DIR="$target/test-install/bin"
-export HERO_RUNNER_SERVICES_DIR="$target/test-install/services"
+export HERO_BIN_DIR="$TARGET/test-install/bin"
+export HERO_RUNNER_SERVICES_DIR="$TARGET/test-install/services"
 
 "$ROOT/build.sh"
+HERO_RUNNER_REAL_GUESTS_DIR="$("$ROOT/scripts/fetch_real_guests.sh")"
+export HERO_RUNNER_REAL_GUESTS_DIR
 cargo nextest --version >/dev/null 2>&1 || {
   say "installing cargo-nextest (a few minutes, once)"
   cargo install cargo-nextest --locked

@@ -38,5 +38,10 @@ write_host_config() {
   if [ -n "${LIBCLANG_PATH:-}" ]; then
     lines+="LIBCLANG_PATH = $(toml_string "$LIBCLANG_PATH")"$'\n'
   fi
-  write_config "$ROOT/.cargo/config.toml" "[env]"$'\n'"${lines%$'\n'}"
+  # Cargo reads one such file in a folder, so the project's alias is in it too.
+  write_config "$ROOT/.cargo/config.toml" "[alias]
+xtask = \"run --release --package xtask --\"
+
+[env]
+${lines%$'\n'}"
 }

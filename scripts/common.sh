@@ -6,6 +6,10 @@
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="${HERO_RUNNER_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hero_runner}"
 case "$CACHE" in /*) ;; *) CACHE="$PWD/$CACHE" ;; esac
+# Cargo's build folder, absolute: programs are started from elsewhere.
+TARGET="${CARGO_TARGET_DIR:-$ROOT/target}"
+case "$TARGET" in /*) ;; *) TARGET="$PWD/$TARGET" ;; esac
+export CARGO_TARGET_DIR="$TARGET"
 # The folder that the rustup and cargo installers use. A login shell has it on
 # its path; a service or a container often has not.
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
@@ -51,8 +55,8 @@ cache_folder() { # NAME FUNCTION
   (
     flock 9
     if [ -d "${CACHE:?}/$name" ]; then exit 0; fi
-    rm -rf "${CACHE:?}/.$name".*
-    temp="$(mktemp -d "$CACHE/.$name.XXXXXX")"
+    rm -rf "${CACHE:?}/.$name".tmp.*
+    temp="$(mktemp -d "$CACHE/.$name.tmp.XXXXXX")"
     trap 'rm -rf "$temp"' EXIT
     chmod 755 "$temp"
     # The lock is ours: programs started below must not keep it open.

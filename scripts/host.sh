@@ -2,9 +2,9 @@
 # Builds the programs and installs them.
 
 build_host() { # TARGET FOLDER
-  local folder=$1 name target="${CARGO_TARGET_DIR:-$ROOT/target}"
-  (cd "$ROOT" && cargo build --release --workspace --exclude xtask --bins --target-dir "$target")
+  local folder=$1 name
+  (cd "$ROOT" && cargo build --release --workspace --exclude xtask --bins)
   sed -n 's/^name = "\(hero_runner[a-z_]*\)"/\1/p' "$ROOT"/crates/*/Cargo.toml | sort -u | while read -r name; do
-    if [ -f "$target/release/$name" ]; then install_file 755 "$target/release/$name" "$folder/$name"; fi
+    if [ -f "$TARGET/release/$name" ]; then install_file 755 "$TARGET/release/$name" "$folder/$name"; fi
   done
 }

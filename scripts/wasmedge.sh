@@ -93,6 +93,7 @@ wasmedge_use() { # FOLDER
   # Our own prefix needs its own loader, also when it was named by hand.
   if compgen -G "$1/runtime/lib/ld-linux-*" >/dev/null; then
     WASMEDGE_RUNTIME="$1/runtime/lib"
+    without_compiler "$WASMEDGE_RUNTIME"
   else
     WASMEDGE_LIB="$(wasmedge_lib "$1")"
   fi

@@ -16,6 +16,7 @@
 //! `HERO_RUNNER_SERVICES_DIR`, else from `services/target`. `E2E_PATIENCE_S` is how long anything may take, 30 s by
 //! default; nothing here measures time otherwise.
 
+pub mod canary;
 pub mod census;
 pub mod contract;
 pub mod http;

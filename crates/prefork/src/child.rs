@@ -29,6 +29,18 @@ pub(crate) struct ChildFds {
     pub(crate) frames: OwnedFd,
 }
 
+/// What all workers inherit, done once in the zygote instead of once for each of them.
+pub(crate) fn prepare() -> io::Result<()> {
+    // Default actions for all signals: neither the runtime of the language nor the engine's handlers of another run
+    // have a say in a worker. Broken pipes and full quotas become errnos.
+    child::reset_signals()?;
+    child::ignore_write_signals()?;
+    // The limits that hold (see sys::child::Limits for those that would not); the zygote itself needs less.
+    child::limit(child::Limits { max_fds: MAX_FDS, max_file: MAX_FILE })?;
+    // Nothing that is executed from here on could gain privileges. It cannot be taken back.
+    child::no_new_privileges()
+}
+
 /// Makes this process, which was just forked, a worker. `zygote` is the pid of the process that forked it.
 pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title) -> io::Result<()> {
     // 1. Die with the zygote, first of all: whatever fails below, nothing is left behind. The check that the
@@ -41,16 +53,13 @@ pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title) -> io::Result<()>
         vec![fds.stdin, fds.host, host_again, fds.control, fds.frames],
         &[STDIN, HOST, HOST + 1, CONTROL, FRAMES],
     )?;
-    // 3. Default signals, nothing blocked: the zygote blocks SIGCHLD. Broken pipes and full quotas become errnos.
-    child::reset_signals()?;
-    child::ignore_write_signals()?;
+    // 3. Nothing blocked: the zygote blocks SIGCHLD. The actions are inherited from `prepare`.
+    child::unblock_signals()?;
     // 4. A session and process group of its own: a signal to the server's group, as Ctrl-C sends it, is none of
     //    a worker's business, and there is no terminal to reach.
     child::new_session()?;
-    // 5. The limits that hold (see sys::child::Limits for those that would not).
-    child::limit(child::Limits { max_fds: MAX_FDS, max_file: MAX_FILE })?;
-    // 6. A name for ps(1); the worker adds the session's id.
+    // 5. A name for ps(1); the worker adds the session's id. Resource limits and no_new_privs are inherited from
+    //    `prepare`; the limit that depends on the session is set when it comes (`worker::serve`).
     title.set("hero_runner: worker (parked)");
-    // 7. Nothing that is executed from here could gain privileges. Last, because it cannot be taken back.
-    child::no_new_privileges()
+    Ok(())
 }

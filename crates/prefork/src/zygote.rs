@@ -12,7 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use sys::fork::{Fork, exit_now, fork_single_threaded};
 use sys::title::Title;
 
-use crate::child::{ChildFds, set_up};
+use crate::child::{ChildFds, prepare, set_up};
 use crate::link::{Link, LinkError};
 
 /// What the zygote says of itself.
@@ -49,6 +49,7 @@ impl Zygote {
     /// # Errors
     /// When the control socket or a basic call of the kernel fails; the supervisor then starts another zygote.
     pub fn serve(mut self, identity: Identity, work: fn(Title) -> i32) -> Result<(), LinkError> {
+        prepare()?;
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).map_err(std::io::Error::from)?;

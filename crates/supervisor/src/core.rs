@@ -1,6 +1,7 @@
 //! The core: the pool with its slots, the sessions, and what is done when the pool says so.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -34,7 +35,7 @@ const KEEP_ENDED_BYTES: usize = 32 << 20;
 const HISTORY_BEHIND: usize = 32 << 20;
 
 /// How often a session is handed to another worker because the one it was handed to had died before.
-const MAX_ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Counters since the start.
 #[derive(Debug, Default)]
@@ -142,7 +143,7 @@ impl Shared {
             Action::Fork(slot) => {
                 let forked = match &core.zygote {
                     Some((zygote, _)) => Slot::fork(slot, zygote),
-                    None => Err(std::io::ErrorKind::NotConnected.into()),
+                    None => Err(ErrorKind::NotConnected.into()),
                 };
                 match forked {
                     Ok(entry) => {
@@ -191,10 +192,13 @@ impl Shared {
         let (Some(ends), Some(mut waiting)) = (slot.ends.take(), lock(&session.waiting).take()) else {
             return;
         };
+        waiting.began = Instant::now();
         if let Err(error) = hand_over(&ends.control, &waiting.spec, &waiting.module) {
             // The worker died while it was parked. It has not got the session, so another one may.
             tracing::debug!(session = session.id, %error, "a parked worker was gone");
-            waiting.attempts += 1;
+            // A worker that is gone is not parked any more: this ends by itself. Anything else would come again.
+            let gone = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+            waiting.attempts += u32::from(!gone);
             if waiting.attempts < MAX_ATTEMPTS {
                 *lock(&session.waiting) = Some(waiting);
                 events.push_back(Event::Resubmit(no));

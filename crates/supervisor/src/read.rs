@@ -14,6 +14,9 @@ use crate::session::{Session, lock};
 /// How much is read from the history at a time, in bytes.
 const CHUNK: usize = 1 << 20;
 
+/// What every session's id begins with.
+pub(crate) const ID_PREFIX: &str = "ses-";
+
 /// A session wherever it is.
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
@@ -64,24 +67,42 @@ impl Shared {
     /// Finds a session by its id or the beginning of it.
     pub(crate) async fn find(self: &Arc<Self>, id: &str) -> Result<Found> {
         let unknown = || Error::new(ErrorCode::SessionNotFound, format!("no session {id}"));
+        let several = || {
+            let message = format!("several sessions begin with {id}: give more of the id");
+            Error::new(ErrorCode::SessionNotFound, message)
+        };
+        // What every id begins with is the beginning of none.
+        if id.len() <= ID_PREFIX.len() {
+            return Err(unknown());
+        }
+        let mut live = None;
         {
             let core = lock(&self.core);
-            let mut found = core.ids.get(id).copied();
-            if found.is_none() && id.len() > 4 {
-                let mut like = core.ids.iter().filter(|(known, _)| known.starts_with(id)).map(|(_, no)| *no);
-                found = like.next();
-                if like.next().is_some() {
-                    let message = format!("several sessions begin with {id}: give more of the id");
-                    return Err(Error::new(ErrorCode::SessionNotFound, message));
-                }
-            }
-            if let Some(session) = found.and_then(|no| core.sessions.get(&no)) {
+            if let Some(session) = core.ids.get(id).and_then(|no| core.sessions.get(no)) {
                 return Ok(Found::Live(Arc::clone(session)));
+            }
+            for (known, no) in &core.ids {
+                if known.starts_with(id) && live.replace(*no).is_some() {
+                    return Err(several());
+                }
             }
         }
         let (shared, wanted) = (Arc::clone(self), id.to_owned());
-        let record = blocking(move || shared.history.get(&wanted)).await?;
-        record.map(|record| Found::Past(Box::new(record))).ok_or_else(unknown)
+        let past = blocking(move || shared.history.get(&wanted)).await;
+        match (live, past) {
+            // The history's own word for several.
+            (_, Err(error)) if error.code == ErrorCode::InvalidState => Err(several()),
+            (Some(live), Ok(Some(record))) if record.no != live => Err(several()),
+            (Some(live), past) => {
+                let session = lock(&self.core).sessions.get(&live).cloned();
+                match (session, past?) {
+                    (Some(session), _) => Ok(Found::Live(session)),
+                    (None, Some(record)) => Ok(Found::Past(Box::new(record))),
+                    (None, None) => Err(unknown()),
+                }
+            }
+            (None, past) => past?.map(|record| Found::Past(Box::new(record))).ok_or_else(unknown),
+        }
     }
 
     /// Lines of a session from `seq` on: at least one if there is one.

@@ -61,7 +61,7 @@ pub(crate) async fn run(
     exit: oneshot::Receiver<Exit>,
     waiting: Waiting,
 ) {
-    let started = std::time::Instant::now();
+    let began = waiting.began;
     let (frames, host) = (receiver(pipes.frames), receiver(pipes.host));
     let (exit, heard) = match (frames, host) {
         (Ok(frames), Ok(host)) => read(&shared, &session, frames, host, exit, waiting.timeout).await,
@@ -80,7 +80,7 @@ pub(crate) async fn run(
             return;
         }
     }
-    finish(&shared, &session, exit, heard, started.elapsed());
+    finish(&shared, &session, exit, heard, began.elapsed());
 }
 
 fn receiver(fd: OwnedFd) -> std::io::Result<pipe::Receiver> {

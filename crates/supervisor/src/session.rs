@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::session::SessionInfo;
 use api::{LogKind, SessionState};
@@ -36,6 +36,8 @@ pub(crate) struct Waiting {
     pub(crate) timeout: Option<Duration>,
     /// How many workers died before they took the session.
     pub(crate) attempts: u32,
+    /// When it was handed to a worker.
+    pub(crate) began: Instant,
 }
 
 /// The newest lines, and how many there were.

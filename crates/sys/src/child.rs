@@ -49,8 +49,17 @@ pub fn keep_only(fds: Vec<OwnedFd>, at: &[RawFd]) -> io::Result<()> {
 
 fn close_range(first: u32, last_fd: u32) -> io::Result<()> {
     // SAFETY: close_range(2) takes integers. No owner of a descriptor in the range is used again: the caller
-    // is a child that has just been forked and keeps only what it listed.
+    // is a child that has just been forked and keeps only what it listed, or a program at its very start.
     if unsafe { libc::syscall(libc::SYS_close_range, first, last_fd, 0) } < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Blocks no signal.
+///
+/// # Errors
+/// The errno of sigprocmask(2).
+pub fn unblock_signals() -> io::Result<()> {
+    nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+    Ok(())
 }
 
 /// Gives every signal its default action and unblocks all.
@@ -66,8 +75,7 @@ pub fn reset_signals() -> io::Result<()> {
         // SAFETY: the default action runs no code of ours.
         let _ = unsafe { nix::sys::signal::sigaction(signal, &default) };
     }
-    nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-    Ok(())
+    unblock_signals()
 }
 
 /// Ignores SIGPIPE and SIGXFSZ, so that a broken pipe or a full quota is an errno for the guest instead of a death.
@@ -181,6 +189,15 @@ pub fn no_new_privileges() -> io::Result<()> {
 pub fn become_subreaper() -> io::Result<()> {
     // SAFETY: PR_SET_CHILD_SUBREAPER takes an integer.
     if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Closes every descriptor that the parent left open by mistake: all but standard input, output and error. To be
+/// called at the start of a program, before anything in it owns a descriptor.
+///
+/// # Errors
+/// The errno of close_range(2).
+pub fn close_strays() -> io::Result<()> {
+    close_range(3, u32::MAX)
 }
 
 /// Takes over a descriptor that the parent passed by number.

@@ -79,24 +79,27 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
 
 /// Writes what there is, page by page, and returns the last sequence number.
 async fn history(client: &Client, first: SessionLogs, sink: &mut Sink) -> anyhow::Result<Option<u64>> {
-    let one_page = first.tail.is_some();
-    let mut request = SessionLogs { limit: (!one_page).then_some(PAGE), ..first };
+    let mut left = first.tail.map(|tail| tail as usize);
+    let mut request = SessionLogs { limit: left.is_none().then_some(PAGE), ..first };
     loop {
         let page: LogPage = client.call::<SessionLogsMethod>(request.clone()).await?;
         // What was there before the last lines that were asked for is not missing.
-        if page.gap > 0 && !one_page {
+        if page.gap > 0 && left.is_none() {
             let next_seq = page.lines.first().map_or(page.next_seq, |line| line.seq);
             sink.gap(Gap { missed: page.gap, next_seq })?;
         }
-        for line in &page.lines {
+        let lines = &page.lines[..page.lines.len().min(left.unwrap_or(usize::MAX))];
+        for line in lines {
             sink.line(line)?;
         }
         sink.flush()?;
+        left = left.map(|left| left - lines.len());
         let last = page.next_seq.checked_sub(1);
-        if one_page || page.end || page.lines.len() < PAGE as usize {
+        // A page may be shorter than was asked for, because its lines are long: only an empty one is the last.
+        if page.end || page.lines.is_empty() && page.gap == 0 || left == Some(0) {
             return Ok(last);
         }
-        request = SessionLogs { after_seq: last, after_ts_ms: None, ..request };
+        request = SessionLogs { after_seq: last, after_ts_ms: None, tail: None, ..request };
     }
 }
 

@@ -23,7 +23,8 @@ impl Supervisor {
     /// # Errors
     /// When there is no such session, the request contradicts itself, or the history cannot be read.
     pub async fn session_logs(&self, request: SessionLogs) -> Result<LogPage> {
-        let limit = request.limit.unwrap_or(PAGE.0).clamp(1, PAGE.1) as usize;
+        // Who asks for the last lines wants all of them.
+        let limit = request.limit.or(request.tail).unwrap_or(PAGE.0).clamp(1, PAGE.1);
         let found = self.shared.find(&request.session_id).await?;
         let starts = [request.after_seq.is_some(), request.after_ts_ms.is_some(), request.tail.is_some()];
         if starts.iter().filter(|given| **given).count() > 1 {
@@ -32,7 +33,7 @@ impl Supervisor {
         }
         let mut seq = match (request.after_seq, request.tail) {
             (Some(after), _) => after.saturating_add(1),
-            (None, Some(tail)) => found.next_seq().0.saturating_sub(u64::from(tail)),
+            (None, Some(tail)) => found.next_seq().0.saturating_sub(u64::from(tail.min(limit))),
             (None, None) => 0,
         };
         let until = tokio::time::Instant::now()
@@ -44,7 +45,7 @@ impl Supervisor {
         let mut page = LogPage { next_ts_ms: request.after_ts_ms.unwrap_or(0), ..LogPage::default() };
         loop {
             let (next, ended) = found.next_seq();
-            self.fill(&found, &mut page, &mut seq, limit, request.after_ts_ms).await?;
+            self.fill(&found, &mut page, &mut seq, limit as usize, request.after_ts_ms).await?;
             page.next_seq = seq;
             page.end = ended && seq >= next;
             if !page.lines.is_empty() || page.gap > 0 || ended {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::error::{Error, ErrorCode};
 use api::session::{DirGrant, DirMode, Limits, RunMode, SessionInfo, SessionStart, SessionStarted};
@@ -95,6 +95,7 @@ impl Supervisor {
             stdin_open: request.stdin_open,
             timeout: timeout_ms.map(Duration::from_millis),
             attempts: 0,
+            began: Instant::now(),
         };
         let no = core.next_no;
         core.next_no += 1;
@@ -168,7 +169,7 @@ const MAX_FILES: usize = 128;
 fn new_id() -> String {
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let mut bits = uuid::Uuid::new_v4().as_u128();
-    let mut id = String::from("ses-");
+    let mut id = String::from(crate::read::ID_PREFIX);
     for _ in 0..12 {
         id.push(char::from(LETTERS[(bits & 31) as usize]));
         bits >>= 5;
