@@ -132,7 +132,9 @@ impl ErrorCode {
                 "module_list shows the modules; POST /modules/{name} or `hero_runner modules put` adds one"
             }
             Self::ModuleInvalid => "check that the file is complete and was built for wasm32-wasip1",
-            Self::ModuleImportMissing => "build for wasm32-wasip1; only wasi_snapshot_preview1 can be imported",
+            Self::ModuleImportMissing => {
+                "build for wasm32-wasip1; only wasi_snapshot_preview1 can be imported"
+            }
             Self::ModuleUnsupported => "build a core module for wasm32-wasip1 instead of a component",
             Self::DigestMismatch => "the upload was damaged on its way: send it again",
             Self::TooLarge => "send less, or raise the limit in the server's settings",

@@ -1,7 +1,7 @@
 //! The public contract of hero_runner.
 //!
 //! Everything that crosses `rpc.sock` is a type of this crate: the methods with their parameters and
-//! replies ([`method`]), sessions and their outcomes ([`session`]), log lines ([`log`]), modules
+//! replies ([`method`]), sessions ([`session`]) and their ends ([`outcome`]), log lines ([`log`]), modules
 //! ([`module`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
 //! The OpenRPC document is generated from these types ([`openrpc`]), so it cannot say anything else.
 //! This crate knows no runtime and does no I/O.
@@ -11,6 +11,7 @@ pub mod log;
 pub mod method;
 pub mod module;
 pub mod openrpc;
+pub mod outcome;
 pub mod paths;
 pub mod session;
 pub mod stats;
@@ -19,7 +20,8 @@ pub use error::{ErrorCode, ErrorData};
 pub use log::{LogKind, LogLine};
 pub use method::Method;
 pub use module::{ModuleInfo, ModuleKind};
-pub use session::{Outcome, SessionInfo, SessionState, StartKind};
+pub use outcome::Outcome;
+pub use session::{SessionInfo, SessionState, StartKind};
 
 /// The version of this build, as `GET /health` reports it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -87,7 +87,7 @@ methods! {
     ModuleGetMethod = "module_get", "Shows one module: its size, imports, exports and the state of its artifact.",
         module::ModuleRef => module::ModuleDetail, [ModuleNotFound];
     ModuleRemoveMethod = "module_remove", "Removes a registered name, and the content once no name and no session uses it.",
-        module::ModuleRef => session::Done, [ModuleNotFound, ModuleInUse];
+        module::ModuleRef => session::Done, [ModuleNotFound, ModuleInUse, InvalidState];
     StatsMethod = "stats", "Shows what the server does: sessions, pool, logs, memory.",
         NoParams => stats::Stats, [];
     DiscoverMethod = "rpc.discover", "Returns this document.",

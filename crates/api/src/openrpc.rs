@@ -86,12 +86,8 @@ pub fn document() -> Value {
         },
         "servers": [{
             "name": "rpc",
-            "url": "unix:///{socket_dir}/hero_runner/rpc.sock",
-            "summary": "POST /rpc over HTTP/1.1 on a Unix socket",
-            "variables": { "socket_dir": {
-                "default": "~/hero/var/sockets",
-                "description": "HERO_SOCKET_DIR",
-            } },
+            "url": "unix:hero_runner/rpc.sock",
+            "summary": "POST /rpc over HTTP/1.1 on a Unix socket below HERO_SOCKET_DIR (by default ~/hero/var/sockets)",
         }],
         "methods": rows.methods,
         "components": { "schemas": schemas, "errors": errors },

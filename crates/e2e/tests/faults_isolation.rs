@@ -157,7 +157,11 @@ fn another_user_cannot_reach_the_socket() {
 fn a_compile_process_has_nothing_of_the_servers_and_dies_with_it() {
     let mut server = Setup::new().compiling().start();
     let _ = server.session(json!({ "module": "canary" }));
-    let compiles = |process: &census::Process| census::title(process.pid).contains("--compile");
+    // Its limits are the last thing that it sets before it compiles.
+    let compiles = |process: &census::Process| {
+        census::title(process.pid).contains("--compile")
+            && census::status(process.pid, "NoNewPrivs").as_deref() == Some("1")
+    };
     let compile =
         eventually("a compile process", || census::children(server.pid()).into_iter().find(compiles));
     // It holds still while it is looked at, and does not end before the server does.

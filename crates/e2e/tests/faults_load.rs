@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use e2e::canary::{Calm, Canary};
 use e2e::{Server, Setup, census, eventually, json};
 
-/// Sets the limit of open files of a running process.
+/// Sets the soft limit of open files of a running process.
 fn limit_files(pid: u32, limit: usize) {
-    let limit = format!("--nofile={limit}:{limit}");
+    let limit = format!("--nofile={limit}:");
     let status = Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status();
     assert!(status.expect("prlimit(1) of util-linux").success());
 }

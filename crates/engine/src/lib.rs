@@ -111,6 +111,17 @@ pub trait Engine {
     /// Runs a module to its end.
     fn run(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending;
 
+    /// Loads and instantiates a module, so that a fork of this process can run it at once ([`Engine::run_prepared`]).
+    /// No thread may be left.
+    ///
+    /// # Errors
+    /// When the runtime refuses the module.
+    fn prepare(&mut self, code: Code<'_>, max_pages: u32) -> Result<(), Error>;
+
+    /// Runs the module that was prepared, with these arguments, environment and folders; its memory limit is that of
+    /// the preparation. `None` when none was.
+    fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending>;
+
     /// Compiles a module for this machine.
     ///
     /// # Errors

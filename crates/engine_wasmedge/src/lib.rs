@@ -11,9 +11,11 @@ use std::path::Path;
 
 use engine::{Code, Ending, Engine, Error, Run, Stdio};
 
-/// The engine. It holds nothing: a worker runs one session and leaves, so there is nothing to keep or to free.
+/// The engine. It keeps at most the one module that was prepared: a worker runs one session and leaves.
 #[derive(Debug, Default)]
-pub struct WasmEdge {}
+pub struct WasmEdge {
+    prepared: Option<(raw::Wasi, raw::Instance)>,
+}
 
 /// A module that touches what all modules touch: its memory, a standard stream, the way out.
 const WARMING: &str = r#"(module
@@ -70,27 +72,49 @@ impl Engine for WasmEdge {
         }
     }
 
+    fn prepare(&mut self, code: Code<'_>, max_pages: u32) -> Result<(), Error> {
+        let error = |fault: raw::Fault| Error(fault.message);
+        let (module, config) = raw::load_file(code.path, code.compiled, max_pages).map_err(error)?;
+        let wasi = raw::Wasi::create(&[], &[], &[]).map_err(error)?;
+        let instance = raw::instantiate(module, config, &wasi).map_err(error)?;
+        self.prepared = Some((wasi, instance));
+        Ok(())
+    }
+
+    fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending> {
+        let (wasi, instance) = self.prepared.take()?;
+        Some(match wasi.reset(run.args, run.env, &folders(run)) {
+            Ok(()) => started(&wasi, &instance, stdio),
+            Err(fault) => Ending::LoadFailed(fault.message),
+        })
+    }
+
     fn compile(&self, module: &Path, artifact: &Path) -> Result<(), Error> {
         raw::compile(module, artifact).map_err(|fault| Error(fault.message))
     }
 }
 
 fn run_loaded(module: raw::Module, config: raw::Config, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending {
-    let dirs: Vec<String> = run
-        .dirs
-        .iter()
-        .map(|dir| {
-            let mode = if dir.read_only { ":readonly" } else { "" };
-            format!("{}:{}{mode}", dir.guest, dir.host)
-        })
-        .collect();
-    let instance = raw::Wasi::create(run.args, run.env, &dirs)
+    let instance = raw::Wasi::create(run.args, run.env, &folders(run))
         .and_then(|wasi| Ok((wasi, raw::instantiate(module, config, &wasi)?)));
     let (wasi, instance) = match instance {
         Ok(both) => both,
         Err(fault) => return Ending::LoadFailed(fault.message),
     };
-    match raw::start(&wasi, &instance, stdio) {
+    started(&wasi, &instance, stdio)
+}
+
+/// The folders of a run in the engine's notation.
+fn folders(run: &Run<'_>) -> Vec<String> {
+    let folder = |dir: &engine::Dir<'_>| {
+        let mode = if dir.read_only { ":readonly" } else { "" };
+        format!("{}:{}{mode}", dir.guest, dir.host)
+    };
+    run.dirs.iter().map(folder).collect()
+}
+
+fn started(wasi: &raw::Wasi, instance: &raw::Instance, stdio: &mut dyn Stdio) -> Ending {
+    match raw::start(wasi, instance, stdio) {
         Ok(code) => Ending::Exited(code),
         Err(fault) => Ending::Trapped { trap: trap_name(fault.code), message: fault.message },
     }

@@ -187,6 +187,26 @@ impl Wasi {
     }
 }
 
+impl Wasi {
+    /// Begins anew with these arguments, environment and folders: what a fork of a prepared module does first.
+    pub(crate) fn reset(&self, args: &[String], env: &[String], dirs: &[String]) -> Result<(), Fault> {
+        let (args, env, dirs) = (Strings::new(args)?, Strings::new(env)?, Strings::new(dirs)?);
+        // SAFETY: the module is alive; the three lists are alive and as long as is said; the engine copies them.
+        unsafe {
+            ffi::WasmEdge_ModuleInstanceInitWASI(
+                self.module,
+                args.pointers.as_ptr(),
+                args.len(),
+                env.pointers.as_ptr(),
+                env.len(),
+                dirs.pointers.as_ptr(),
+                dirs.len(),
+            );
+        }
+        Ok(())
+    }
+}
+
 type HostFunction = unsafe extern "C" fn(
     *mut c_void,
     *const ffi::WasmEdge_CallingFrameContext,

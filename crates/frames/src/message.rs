@@ -17,6 +17,25 @@ pub enum ToZygote {
         /// The slot; the zygote only repeats it.
         slot: u64,
     },
+    /// Fork a template: a zygote for one module. Its control socket and the module come with it. It says
+    /// [`FromZygote::Ready`] on that socket when the module stands in memory, or closes it.
+    Template {
+        /// Its number; the zygote only repeats it.
+        template: u64,
+        /// What it is to prepare.
+        spec: TemplateSpec,
+    },
+}
+
+/// What a template prepares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateSpec {
+    /// The module's name, for the process title.
+    pub name: String,
+    /// Whether the descriptor holds a compiled artifact (made by this host's own compile process).
+    pub compiled: bool,
+    /// The most pages of 64 KiB that the guest's memory may have.
+    pub max_pages: u32,
 }
 
 /// The descriptors of a worker, by their number in its process.
@@ -32,6 +51,9 @@ pub enum WorkerFd {
     /// The frames go out here.
     Frames = 4,
 }
+
+/// How many descriptors come with [`ToZygote::Template`]: control, module.
+pub const TEMPLATE_FDS: usize = 2;
 
 /// How many descriptors come with [`ToZygote::Fork`]: stdin, host, control, frames.
 pub const FORK_FDS: usize = 4;
@@ -54,6 +76,18 @@ pub enum FromZygote {
         slot: u64,
         /// The worker's process.
         pid: u32,
+    },
+    /// A template was forked and prepares its module. Its pidfd comes with the message.
+    TemplateForked {
+        /// The number of the request.
+        template: u64,
+        /// The template's process.
+        pid: u32,
+    },
+    /// No template could be forked.
+    TemplateFailed {
+        /// The number of the request.
+        template: u64,
     },
     /// No worker could be forked.
     ForkFailed {

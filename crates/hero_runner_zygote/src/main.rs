@@ -5,14 +5,15 @@
 //! the server never maps the engine, and so that a lost zygote can be replaced: a fork of the server itself
 //! is no longer possible once its runtime has threads.
 
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
-use engine::Engine;
+use engine::{Code, Engine};
 use engine_wasmedge::WasmEdge;
-use frames::SessionSpec;
 use frames::message::exit;
-use prefork::{CONTROL, FRAMES, Identity, Link, STDIN, Zygote};
+use frames::{SessionSpec, TemplateSpec};
+use prefork::{CONTROL, FRAMES, Identity, Image, Link, STDIN, Zygote};
 use sys::title::Title;
 
 const USAGE: &str = "usage: hero_runner_zygote --version
@@ -78,32 +79,40 @@ fn zygote(parent: i32) -> Result<(), String> {
     let mut engine = WasmEdge::default();
     engine.warm().map_err(|error| error.to_string())?;
     title.set("hero_runner: zygote");
-    let identity =
-        Identity { engine: engine.version(), growth_refused: engine.growth_refused().iter().map(|text| (*text).to_owned()).collect() };
-    Zygote::new(control, title).serve(identity, work).map_err(|error| error.to_string())
+    Zygote::new(control, title).serve(&mut Warm { engine }).map_err(|error| error.to_string())
 }
 
-/// What a worker does, in the forked process.
-fn work(title: Title) -> i32 {
-    let Ok(control) = sys::child::inherited(CONTROL) else { return exit::BROKEN };
-    let link = Link::new(control);
-    let received = link.receive::<SessionSpec>();
-    // There is one session; the guest's process has no use for the way it came on.
-    drop(link);
-    let (spec, fds) = match received {
-        Ok(Some(session)) => session,
-        // The supervisor has no use for this worker any more.
-        Ok(None) => return exit::UNUSED,
-        Err(_) => return exit::BROKEN,
-    };
-    let Some(module) = fds.first() else { return exit::BROKEN };
-    title.set(&format!("hero_runner: {}", spec.session_id));
-    worker::serve(
-        &mut WasmEdge::default(),
-        &spec,
-        std::os::fd::AsFd::as_fd(module),
-        worker::Fds { stdin: STDIN, frames: FRAMES },
-    )
+/// The engine as an image to fork from.
+#[derive(Debug, Default)]
+struct Warm {
+    engine: WasmEdge,
+}
+
+impl Image for Warm {
+    fn identity(&self) -> Identity {
+        let growth_refused = self.engine.growth_refused().iter().map(|text| (*text).to_owned()).collect();
+        Identity { engine: self.engine.version(), growth_refused }
+    }
+
+    fn work(&mut self, title: Title) -> i32 {
+        let Some(control) = sys::stdio::numbered(CONTROL) else { return exit::BROKEN };
+        let Ok(control) = control.try_clone_to_owned() else { return exit::BROKEN };
+        let (spec, fds) = match Link::new(control).receive::<SessionSpec>() {
+            Ok(Some(session)) => session,
+            // The supervisor has no use for this worker any more.
+            Ok(None) => return exit::UNUSED,
+            Err(_) => return exit::BROKEN,
+        };
+        let Some(module) = fds.first() else { return exit::BROKEN };
+        title.set(&format!("hero_runner: {}", spec.session_id));
+        worker::serve(&mut self.engine, &spec, module.as_fd(), worker::Fds { stdin: STDIN, frames: FRAMES })
+    }
+
+    fn prepare(&mut self, spec: &TemplateSpec, module: OwnedFd) -> Result<(), String> {
+        let path = format!("/proc/self/fd/{}", module.as_raw_fd());
+        let code = Code { path: Path::new(&path), compiled: spec.compiled };
+        self.engine.prepare(code, spec.max_pages).map_err(|error| error.to_string())
+    }
 }
 
 /// For the benchmark: for every line on standard input, forks 50 times from the warm process, waits for each child,

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
+use frames::TemplateSpec;
 use sys::child;
 use sys::title::Title;
 
@@ -14,6 +15,10 @@ pub const HOST: RawFd = 1;
 pub const CONTROL: RawFd = 3;
 /// The pipe that the frames go out of.
 pub const FRAMES: RawFd = 4;
+
+/// In a template: where the process's own errors go, and the module's file. 0 and 1 stay free for its workers'.
+const ERRORS: RawFd = 2;
+const MODULE: RawFd = 4;
 
 /// Open descriptors of a worker. A guest's files count, so does the engine's own handful.
 const MAX_FDS: u64 = 256;
@@ -39,6 +44,25 @@ pub(crate) fn prepare() -> io::Result<()> {
     child::limit(child::Limits { max_fds: MAX_FDS, max_file: MAX_FILE })?;
     // Nothing that is executed from here on could gain privileges. It cannot be taken back.
     child::no_new_privileges()
+}
+
+/// Makes this process, which was just forked, a template; returns its control socket and the module's file.
+pub(crate) fn set_up_template(
+    control: OwnedFd,
+    module: OwnedFd,
+    zygote: i32,
+    title: Title,
+    spec: &TemplateSpec,
+) -> io::Result<(OwnedFd, OwnedFd)> {
+    // The same steps as for a worker, as far as they apply. What the engine prints goes where the zygote's goes.
+    child::die_with_parent(zygote)?;
+    let errors = sys::stdio::numbered(ERRORS).ok_or(io::ErrorKind::NotFound)?.try_clone_to_owned()?;
+    child::keep_only(vec![errors, control, module], &[ERRORS, CONTROL, MODULE])?;
+    child::unblock_signals()?;
+    child::new_session()?;
+    child::become_subreaper()?;
+    title.set(&format!("hero_runner: template {}", spec.name));
+    Ok((child::inherited(CONTROL)?, child::inherited(MODULE)?))
 }
 
 /// Makes this process, which was just forked, a worker. `zygote` is the pid of the process that forked it.

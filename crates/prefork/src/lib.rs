@@ -7,4 +7,4 @@ mod zygote;
 
 pub use child::{CONTROL, FRAMES, HOST, STDIN};
 pub use link::{Link, LinkError};
-pub use zygote::{Identity, Zygote};
+pub use zygote::{Identity, Image, Zygote};

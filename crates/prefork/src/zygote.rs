@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
-use frames::message::{FORK_FDS, WaitStatus};
-use frames::{FromZygote, ToZygote};
+use frames::message::{FORK_FDS, TEMPLATE_FDS, WaitStatus, exit};
+use frames::{FromZygote, TemplateSpec, ToZygote};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
@@ -12,7 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use sys::fork::{Fork, exit_now, fork_single_threaded};
 use sys::title::Title;
 
-use crate::child::{ChildFds, prepare, set_up};
+use crate::child::{ChildFds, prepare, set_up, set_up_template};
 use crate::link::{Link, LinkError};
 
 /// What the zygote says of itself.
@@ -22,6 +22,21 @@ pub struct Identity {
     pub engine: String,
     /// What the engine prints when a guest wants more memory than there is for it.
     pub growth_refused: Vec<String>,
+}
+
+/// What a zygote holds in memory for its workers: the warm engine, and in a template one module.
+pub trait Image {
+    /// What the zygote says of itself.
+    fn identity(&self) -> Identity;
+
+    /// What a worker does, in the forked process, which ends with the status that this returns.
+    fn work(&mut self, title: Title) -> i32;
+
+    /// Brings a module into memory, in the process of a new template. No thread may be left.
+    ///
+    /// # Errors
+    /// Why it cannot be had; the template then ends.
+    fn prepare(&mut self, spec: &TemplateSpec, module: OwnedFd) -> Result<(), String>;
 }
 
 /// The zygote. It has one thread, from the beginning to the end.
@@ -41,20 +56,20 @@ impl Zygote {
         Self { link: Link::new(control), title, workers: HashMap::new(), pid: std::process::id() as i32 }
     }
 
-    /// Serves until the supervisor closes the control socket. `work` is what a worker does; it runs in the
-    /// forked process, which ends with the status that it returns.
+    /// Serves until the supervisor closes the control socket.
     ///
     /// When this returns and the process ends, the kernel kills all workers (their death signal).
     ///
     /// # Errors
     /// When the control socket or a basic call of the kernel fails; the supervisor then starts another zygote.
-    pub fn serve(mut self, identity: Identity, work: fn(Title) -> i32) -> Result<(), LinkError> {
+    pub fn serve(mut self, image: &mut dyn Image) -> Result<(), LinkError> {
         prepare()?;
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).map_err(std::io::Error::from)?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
             .map_err(std::io::Error::from)?;
+        let identity = image.identity();
         let ready = FromZygote::Ready {
             pid: self.pid as u32,
             engine: identity.engine,
@@ -82,14 +97,17 @@ impl Zygote {
             }
             if told {
                 match self.link.receive::<ToZygote>()? {
-                    Some((ToZygote::Fork { slot }, fds)) => self.fork(slot, fds, work)?,
+                    Some((ToZygote::Fork { slot }, fds)) => self.fork(slot, fds, image)?,
+                    Some((ToZygote::Template { template, spec }, fds)) => {
+                        self.template(template, &spec, fds, image)?;
+                    }
                     None => return Ok(()),
                 }
             }
         }
     }
 
-    fn fork(&mut self, slot: u64, fds: Vec<OwnedFd>, work: fn(Title) -> i32) -> Result<(), LinkError> {
+    fn fork(&mut self, slot: u64, fds: Vec<OwnedFd>, image: &mut dyn Image) -> Result<(), LinkError> {
         let failed = |errno: i32| FromZygote::ForkFailed { slot, errno };
         let Ok([stdin, host, control, frames]) = <[OwnedFd; FORK_FDS]>::try_from(fds) else {
             // This process had no room for them.
@@ -98,7 +116,7 @@ impl Zygote {
         match fork_single_threaded() {
             Ok(Fork::Child) => {
                 let status = match set_up(ChildFds { stdin, host, control, frames }, self.pid, self.title) {
-                    Ok(()) => work(self.title),
+                    Ok(()) => image.work(self.title),
                     Err(_) => frames::message::exit::BROKEN,
                 };
                 exit_now(status)
@@ -110,6 +128,38 @@ impl Zygote {
             Err(error) => {
                 self.link.send(&failed(error.raw_os_error().unwrap_or(Errno::ENOTSUP as i32)), &[])
             }
+        }
+    }
+
+    /// Forks a zygote for one module. It is a child like a worker, but not in a slot: when it ends, its control socket
+    /// says so.
+    fn template(
+        &mut self,
+        template: u64,
+        spec: &TemplateSpec,
+        fds: Vec<OwnedFd>,
+        image: &mut dyn Image,
+    ) -> Result<(), LinkError> {
+        let failed = FromZygote::TemplateFailed { template };
+        let Ok([control, module]) = <[OwnedFd; TEMPLATE_FDS]>::try_from(fds) else {
+            return self.link.send(&failed, &[]);
+        };
+        match fork_single_threaded() {
+            Ok(Fork::Child) => {
+                let status = match set_up_template(control, module, self.pid, self.title, spec) {
+                    Ok((control, module)) => match image.prepare(spec, module) {
+                        Ok(()) => i32::from(Self::new(control, self.title).serve(image).is_err()),
+                        Err(_) => exit::LOAD_FAILED,
+                    },
+                    Err(_) => exit::BROKEN,
+                };
+                exit_now(status)
+            }
+            Ok(Fork::Parent { pid, pidfd }) => {
+                let forked = FromZygote::TemplateForked { template, pid: pid.as_raw() as u32 };
+                self.link.send(&forked, &[pidfd.as_fd()])
+            }
+            Err(_) => self.link.send(&failed, &[]),
         }
     }
 

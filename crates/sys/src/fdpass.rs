@@ -1,10 +1,12 @@
 //! Messages with descriptors over Unix stream sockets (SCM_RIGHTS).
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags};
 
 /// The most descriptors that one message carries here.
 pub const MAX_FDS: usize = 8;
@@ -46,26 +48,21 @@ pub struct Received {
 /// # Errors
 /// The errno of recvmsg(2), `EAGAIN` on a nonblocking socket that is empty.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<Received> {
-    let mut space = nix::cmsg_space!([RawFd; MAX_FDS]);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     loop {
-        let mut slices = [IoSliceMut::new(buffer)];
-        let received = match recvmsg::<()>(
-            socket.as_fd().as_raw_fd(),
-            &mut slices,
-            Some(&mut space),
-            MsgFlags::MSG_CMSG_CLOEXEC,
-        ) {
-            Err(Errno::EINTR) => continue,
+        // Dropping it closes what was not taken out. (nix gives no descriptor at all when some were cut off, and
+        // leaves those open that were not.)
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let slices = &mut [IoSliceMut::new(buffer)];
+        let received = match rustix::net::recvmsg(&socket, slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => continue,
             other => other?,
         };
-        for message in received.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(raw) = message {
-                for fd in raw {
-                    // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows it.
-                    fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
-                }
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(found) = message {
+                fds.extend(found);
             }
         }
-        return Ok(Received { bytes: received.bytes, cut: received.flags.contains(MsgFlags::MSG_CTRUNC) });
+        return Ok(Received { bytes: received.bytes, cut: received.flags.contains(ReturnFlags::CTRUNC) });
     }
 }

@@ -91,5 +91,8 @@ fn run(
     let path = format!("/proc/self/fd/{}", module.as_raw_fd());
     let code = Code { path: Path::new(&path), compiled: spec.compiled };
     let run = Run { args: &spec.args, env: &spec.env, dirs: &dirs, max_pages: spec.max_pages };
-    engine.run(code, &run, writer)
+    match engine.run_prepared(&run, writer) {
+        Some(ending) => ending,
+        None => engine.run(code, &run, writer),
+    }
 }
