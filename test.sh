@@ -15,7 +15,7 @@ HERO_RUNNER_REAL_GUESTS_DIR="$("$ROOT/scripts/fetch_real_guests.sh")"
 export HERO_RUNNER_REAL_GUESTS_DIR
 cargo nextest --version >/dev/null 2>&1 || {
   say "installing cargo-nextest (a few minutes, once)"
-  cargo install cargo-nextest --locked
+  env -u CARGO_TARGET_DIR cargo install cargo-nextest --locked
 }
 
 say "format"

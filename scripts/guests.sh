@@ -2,7 +2,7 @@
 # Builds the guests, which are a workspace of their own, and installs each as
 # NAME.wasm where the server looks for modules to register.
 
-build_guests() { # TARGET FOLDER
+build_guests() { # FOLDER
   local folder=$1 manifest name built="$ROOT/services/target/$WASM_TARGET/release"
   # These variables would replace the flags in services/.cargo/config.toml, and
   # the ones of the host are not for a wasm linker anyway.

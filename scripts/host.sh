@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Builds the programs and installs them.
 
-build_host() { # TARGET FOLDER
+build_host() { # FOLDER
   local folder=$1 name
   (cd "$ROOT" && cargo build --release --workspace --exclude xtask --bins)
   sed -n 's/^name = "\(hero_runner[a-z_]*\)"/\1/p' "$ROOT"/crates/*/Cargo.toml | sort -u | while read -r name; do

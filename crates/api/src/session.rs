@@ -115,7 +115,9 @@ impl SessionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StartKind {
-    /// A worker stood ready for it.
+    /// A worker that was forked from the module's own template.
+    Warm,
+    /// A worker that can run any module stood ready for it.
     Parked,
     /// It had to wait until a worker was forked.
     Cold,

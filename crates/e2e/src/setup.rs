@@ -94,6 +94,8 @@ impl Setup {
             .env("HERO_SOCKET_DIR", folder.join("s"))
             .env("HERO_RUNNER_STATE_DIR", folder.join("state"))
             .env("HERO_RUNNER_SERVICES_DIR", &self.services)
+            // A hero supervisor that runs on this machine is none of a test's business.
+            .env("ZINIT_SOCKET", folder.join("zinit.sock"))
             .envs(&self.env);
         for name in ["PATH", "LD_LIBRARY_PATH", "HERO_RUNNER_WASMEDGE_RUNTIME", "RUST_BACKTRACE"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));

@@ -58,7 +58,8 @@ impl Engine for WasmEdge {
     fn warm(&mut self) -> Result<(), Error> {
         let bytes = wat::parse_str(WARMING).map_err(|error| Error(error.to_string()))?;
         let run = Run { args: &["warm".to_owned()], env: &[], dirs: &[], max_pages: 16 };
-        let (module, config) = raw::load_bytes(&bytes, run.max_pages).map_err(|fault| Error(fault.message))?;
+        let (module, config) =
+            raw::load_bytes(&bytes, run.max_pages).map_err(|fault| Error(fault.message))?;
         match run_loaded(module, config, &run, &mut Nowhere) {
             Ending::Exited(0) => Ok(()),
             other => Err(Error(format!("the engine does not work here: {other:?}"))),

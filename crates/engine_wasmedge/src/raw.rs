@@ -273,14 +273,7 @@ pub(crate) fn start(wasi: &Wasi, instance: &Instance, stdio: &mut dyn Stdio) -> 
     unsafe { (*wasi.host).stdio = Some(stdio) };
     // SAFETY: executor and function are alive; `_start` takes and returns nothing.
     let result = unsafe {
-        ffi::WasmEdge_ExecutorInvoke(
-            instance.executor,
-            instance.start,
-            ptr::null(),
-            0,
-            ptr::null_mut(),
-            0,
-        )
+        ffi::WasmEdge_ExecutorInvoke(instance.executor, instance.start, ptr::null(), 0, ptr::null_mut(), 0)
     };
     // SAFETY: as above.
     unsafe { (*wasi.host).stdio = None };

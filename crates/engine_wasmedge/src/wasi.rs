@@ -25,25 +25,25 @@ impl Errno {
     fn of(error: &io::Error) -> Self {
         // Linux numbers of x86-64 and aarch64, where they are the same.
         Self(match error.raw_os_error() {
-            Some(1) => 63,        // EPERM
-            Some(4) => 27,        // EINTR
-            Some(5) => 29,        // EIO
-            Some(6) => 60,        // ENXIO
-            Some(9) => 8,         // EBADF
-            Some(11) => 6,        // EAGAIN
-            Some(12) => 48,       // ENOMEM
-            Some(13) => 2,        // EACCES
-            Some(14) => 21,       // EFAULT
-            Some(21) => 31,       // EISDIR
-            Some(22) => 28,       // EINVAL
-            Some(27) => 22,       // EFBIG
-            Some(28) => 51,       // ENOSPC
-            Some(32) => 64,       // EPIPE
-            Some(104) => 15,      // ECONNRESET
-            Some(107) => 53,      // ENOTCONN
-            Some(110) => 73,      // ETIMEDOUT
-            Some(122) => 19,      // EDQUOT
-            _ => 29,              // EIO
+            Some(1) => 63,   // EPERM
+            Some(4) => 27,   // EINTR
+            Some(5) => 29,   // EIO
+            Some(6) => 60,   // ENXIO
+            Some(9) => 8,    // EBADF
+            Some(11) => 6,   // EAGAIN
+            Some(12) => 48,  // ENOMEM
+            Some(13) => 2,   // EACCES
+            Some(14) => 21,  // EFAULT
+            Some(21) => 31,  // EISDIR
+            Some(22) => 28,  // EINVAL
+            Some(27) => 22,  // EFBIG
+            Some(28) => 51,  // ENOSPC
+            Some(32) => 64,  // EPIPE
+            Some(104) => 15, // ECONNRESET
+            Some(107) => 53, // ENOTCONN
+            Some(110) => 73, // ETIMEDOUT
+            Some(122) => 19, // EDQUOT
+            _ => 29,         // EIO
         })
     }
 }

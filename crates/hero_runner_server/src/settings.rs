@@ -147,6 +147,8 @@ settings! {
     ring_lines: u32 = |_| 1024;
     /// Send the lines of every session to the system's log, unless the session says otherwise.
     forward_logs: bool = |_| false;
+    /// Templates that the server makes by itself of modules that are used often; 0 makes none.
+    templates_max: u32 = |_| 8;
     /// Compile modules in the background.
     compile: bool = |_| true;
     /// The longest that a compile may take, in milliseconds.

@@ -69,6 +69,7 @@ impl WarmCore {
             output_limit_bytes: settings.output_limit_bytes,
             grace: Duration::from_millis(settings.grace_ms),
             ring_lines: count(settings.ring_lines),
+            templates_max: count(settings.templates_max),
             compile: settings.compile,
             compile_timeout: Duration::from_millis(settings.compile_timeout_ms),
             compile_memory_mb: settings.compile_memory_mb,

@@ -63,7 +63,8 @@ fn without_compiler() {
     }
     let mut args = std::env::args_os();
     let title = args.next().unwrap_or_default();
-    let error = std::process::Command::new("/proc/self/exe").arg0(title).args(args).env(VARIABLE, stand_in).exec();
+    let error =
+        std::process::Command::new("/proc/self/exe").arg0(title).args(args).env(VARIABLE, stand_in).exec();
     // It works without, only slower.
     eprintln!("hero_runner_zygote: cannot execute itself again: {error}");
 }

@@ -79,8 +79,10 @@ impl Zygote {
         loop {
             let (mut told, mut ended) = (false, false);
             {
-                let mut fds =
-                    [PollFd::new(self.link.as_fd(), PollFlags::POLLIN), PollFd::new(children.as_fd(), PollFlags::POLLIN)];
+                let mut fds = [
+                    PollFd::new(self.link.as_fd(), PollFlags::POLLIN),
+                    PollFd::new(children.as_fd(), PollFlags::POLLIN),
+                ];
                 match poll(&mut fds, PollTimeout::NONE) {
                     Ok(_) => {
                         told = fds[0].revents().is_some_and(|events| !events.is_empty());
@@ -125,9 +127,7 @@ impl Zygote {
                 self.workers.insert(pid.as_raw(), slot);
                 self.link.send(&FromZygote::Forked { slot, pid: pid.as_raw() as u32 }, &[pidfd.as_fd()])
             }
-            Err(error) => {
-                self.link.send(&failed(error.raw_os_error().unwrap_or(Errno::ENOTSUP as i32)), &[])
-            }
+            Err(error) => self.link.send(&failed(error.raw_os_error().unwrap_or(Errno::ENOTSUP as i32)), &[]),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Config {
     pub grace: Duration,
     /// Lines that a session keeps in memory.
     pub ring_lines: usize,
+    /// How many templates there may be; 0 makes none.
+    pub templates_max: usize,
     /// Whether modules are compiled in the background.
     pub compile: bool,
     /// How long compiling one module may take.

@@ -24,6 +24,7 @@ use crate::run::{Pipes, run};
 use crate::session::{Session, Waiting, lock, now_ms};
 use crate::slot::{Exit, Slot, hand_over};
 use crate::stdin::feed;
+use crate::templates::Templates;
 use crate::zygote::ZygoteSender;
 
 /// How many ended sessions stay in memory with their newest lines, and how many bytes of these. Twice as many may
@@ -61,22 +62,53 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) started: Instant,
     pub(crate) draining: AtomicBool,
-    /// Wakes the driver: a timer of the pool changed.
-    pub(crate) ticks: Notify,
     /// Wakes who waits for all sessions to end.
     pub(crate) idle: Notify,
+}
+
+/// Names a stem.
+pub(crate) type StemId = u64;
+
+/// The stem of the zygote itself, whose workers can run any module. All others are templates.
+pub(crate) const ROOT: StemId = 0;
+
+/// Something to fork from, with its own pool: the zygote, or a template.
+#[derive(Debug)]
+pub(crate) struct Stem {
+    pub(crate) pool: Pool,
+    pub(crate) slots: HashMap<SlotNo, Slot>,
+    pub(crate) zygote: Option<(ZygoteSender, u32)>,
+    /// For a template: what kills it.
+    pub(crate) pidfd: Option<OwnedFd>,
+    /// Since when the zygote owes an answer.
+    pub(crate) owed_since: Option<Instant>,
+    /// When a session last asked for it.
+    pub(crate) last_used: Instant,
+    /// Wakes the driver: a timer of the pool changed.
+    pub(crate) ticks: Arc<Notify>,
+}
+
+impl Stem {
+    pub(crate) fn new(pool: Pool) -> Self {
+        Self {
+            pool,
+            slots: HashMap::new(),
+            zygote: None,
+            pidfd: None,
+            owed_since: None,
+            last_used: Instant::now(),
+            ticks: Arc::default(),
+        }
+    }
 }
 
 /// What changes.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) pool: Pool,
-    pub(crate) slots: HashMap<SlotNo, Slot>,
-    pub(crate) zygote: Option<(ZygoteSender, u32)>,
+    pub(crate) stems: BTreeMap<StemId, Stem>,
+    pub(crate) templates: Templates,
     pub(crate) engine: String,
     pub(crate) growth_refused: Arc<[String]>,
-    /// Since when the zygote owes an answer.
-    pub(crate) owed_since: Option<Instant>,
     pub(crate) sessions: BTreeMap<SessionNo, Arc<Session>>,
     pub(crate) ids: HashMap<String, SessionNo>,
     /// The ended sessions in memory, oldest first, each with the bytes of its lines.
@@ -92,12 +124,10 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(pool: Pool, next_no: SessionNo) -> Self {
         Self {
-            pool,
-            slots: HashMap::new(),
-            zygote: None,
+            stems: BTreeMap::from([(ROOT, Stem::new(pool))]),
+            templates: Templates::default(),
             engine: String::new(),
             growth_refused: Arc::from([]),
-            owed_since: None,
             sessions: BTreeMap::new(),
             ids: HashMap::new(),
             ended: VecDeque::new(),
@@ -107,28 +137,47 @@ impl Core {
             files: HashMap::new(),
         }
     }
+
+    /// Sessions that run, that wait, and workers that stand ready, in all pools.
+    pub(crate) fn counts(&self) -> [usize; 3] {
+        let sum = |count: fn(&Pool) -> usize| self.stems.values().map(|stem| count(&stem.pool)).sum();
+        [sum(Pool::running), sum(Pool::queued), sum(Pool::parked)]
+    }
 }
 
 impl Shared {
-    /// Tells the pool what happened and does what it answers.
-    pub(crate) fn step(self: &Arc<Self>, event: Event) {
+    /// Tells a pool what happened and does what it answers.
+    pub(crate) fn step(self: &Arc<Self>, stem: StemId, event: Event) {
         let mut core = lock(&self.core);
-        self.step_in(&mut core, event);
+        self.step_in(&mut core, stem, event);
     }
 
-    pub(crate) fn step_in(self: &Arc<Self>, core: &mut Core, event: Event) {
-        let mut events = VecDeque::from([event]);
+    pub(crate) fn step_in(self: &Arc<Self>, core: &mut Core, stem: StemId, event: Event) {
+        let mut events = VecDeque::from([(stem, event)]);
         let mut actions = Vec::new();
-        let owed_before = core.owed_since.is_some();
-        while let Some(event) = events.pop_front() {
+        while let Some((id, event)) = events.pop_front() {
             let now = Instant::now();
-            core.pool.step(now, event, &mut actions);
+            let [running, ..] = core.counts();
+            // A template may be gone while something of it is still under way.
+            let Some(stem) = core.stems.get_mut(&id) else { continue };
+            let owed_before = stem.owed_since.is_some();
+            stem.pool.set_elsewhere(running - stem.pool.running());
+            stem.pool.step(now, event, &mut actions);
+            let ticks = stem.pool.next_tick().is_some();
             for action in actions.drain(..) {
-                self.perform(core, now, action, &mut events);
+                self.perform(core, now, id, action, &mut events);
             }
-        }
-        if core.pool.next_tick().is_some() || (core.owed_since.is_some() && !owed_before) {
-            self.ticks.notify_one();
+            if matches!(event, Event::Exited(_) | Event::ZygoteLost) {
+                // Whoever waits in another pool for room may have it now.
+                let others =
+                    core.stems.iter().filter(|(other, stem)| **other != id && stem.pool.queued() > 0);
+                events.extend(others.map(|(other, _)| (*other, Event::Tick)));
+            }
+            if let Some(stem) = core.stems.get(&id)
+                && (ticks || (stem.owed_since.is_some() && !owed_before))
+            {
+                stem.ticks.notify_one();
+            }
         }
     }
 
@@ -136,27 +185,31 @@ impl Shared {
         self: &Arc<Self>,
         core: &mut Core,
         now: Instant,
+        id: StemId,
         action: Action,
-        events: &mut VecDeque<Event>,
+        events: &mut VecDeque<(StemId, Event)>,
     ) {
         match action {
             Action::Fork(slot) => {
-                let forked = match &core.zygote {
+                let Some(stem) = core.stems.get_mut(&id) else { return };
+                let forked = match &stem.zygote {
                     Some((zygote, _)) => Slot::fork(slot, zygote),
                     None => Err(ErrorKind::NotConnected.into()),
                 };
                 match forked {
                     Ok(entry) => {
-                        core.slots.insert(slot, entry);
-                        core.owed_since.get_or_insert(now);
+                        stem.slots.insert(slot, entry);
+                        stem.owed_since.get_or_insert(now);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot ask for a worker");
-                        events.push_back(Event::ForkFailed(slot));
+                        events.push_back((id, Event::ForkFailed(slot)));
                     }
                 }
             }
-            Action::Assign { slot, session, waited } => self.assign(core, slot, session, waited, events),
+            Action::Assign { slot, session, waited } => {
+                self.assign(core, (id, slot), session, waited, events)
+            }
             Action::Reject(no) => {
                 self.counters.rejected.fetch_add(1, Relaxed);
                 // The caller of session_start is still here and sees that the session is not.
@@ -169,7 +222,7 @@ impl Shared {
             Action::Lost(_) => {}
             Action::Retire(slot) => {
                 // The worker reads the end of its control socket and leaves; the zygote tells when it has.
-                if let Some(slot) = core.slots.get_mut(&slot) {
+                if let Some(slot) = core.stems.get_mut(&id).and_then(|stem| stem.slots.get_mut(&slot)) {
                     slot.ends = None;
                 }
             }
@@ -180,15 +233,13 @@ impl Shared {
     fn assign(
         self: &Arc<Self>,
         core: &mut Core,
-        slot_no: SlotNo,
+        (id, slot_no): (StemId, SlotNo),
         no: SessionNo,
         waited: bool,
-        events: &mut VecDeque<Event>,
+        events: &mut VecDeque<(StemId, Event)>,
     ) {
-        let (Some(session), Some(slot)) = (core.sessions.get(&no).cloned(), core.slots.get_mut(&slot_no))
-        else {
-            return;
-        };
+        let slot = core.stems.get_mut(&id).and_then(|stem| stem.slots.get_mut(&slot_no));
+        let (Some(session), Some(slot)) = (core.sessions.get(&no).cloned(), slot) else { return };
         let (Some(ends), Some(mut waiting)) = (slot.ends.take(), lock(&session.waiting).take()) else {
             return;
         };
@@ -201,7 +252,7 @@ impl Shared {
             waiting.attempts += u32::from(!gone);
             if waiting.attempts < MAX_ATTEMPTS {
                 *lock(&session.waiting) = Some(waiting);
-                events.push_back(Event::Resubmit(no));
+                events.push_back((id, Event::Resubmit(no)));
             } else {
                 self.ended_in(core, &session, Outcome::WorkerLost);
             }
@@ -218,7 +269,11 @@ impl Shared {
             info.ready = true;
             info.child_pid = Some(slot.pid);
             info.started_at = Some(now_ms());
-            info.start = Some(if waited { StartKind::Cold } else { StartKind::Parked });
+            info.start = Some(match (id, waited) {
+                (ROOT, true) => StartKind::Cold,
+                (ROOT, false) => StartKind::Parked,
+                _ => StartKind::Warm,
+            });
         }
         session.changed.send_replace(());
         self.record(&session);
@@ -245,26 +300,30 @@ impl Shared {
         }
         *lock(&session.waiting) = Some(waiting);
         session.changed.send_replace(());
-        self.step_in(&mut core, Event::Resubmit(session.no));
+        // A worker of the zygote itself can run it, whatever has become of a template.
+        session.stem.store(ROOT, Relaxed);
+        self.step_in(&mut core, ROOT, Event::Resubmit(session.no));
         true
     }
 
     /// A worker is dead and the zygote has not said so: its time to answer begins, if it has not before.
-    pub(crate) fn exit_owed(&self) {
-        lock(&self.core).owed_since.get_or_insert_with(Instant::now);
-        self.ticks.notify_one();
+    pub(crate) fn exit_owed(&self, stem: StemId) {
+        if let Some(stem) = lock(&self.core).stems.get_mut(&stem) {
+            stem.owed_since.get_or_insert_with(Instant::now);
+            stem.ticks.notify_one();
+        }
     }
 
     /// A worker is gone: frees its slot and tells its session.
-    pub(crate) fn worker_exited(self: &Arc<Self>, slot_no: SlotNo, exit: Exit) {
+    pub(crate) fn worker_exited(self: &Arc<Self>, stem: StemId, slot_no: SlotNo, exit: Exit) {
         let mut core = lock(&self.core);
-        if let Some(slot) = core.slots.remove(&slot_no)
+        if let Some(slot) = core.stems.get_mut(&stem).and_then(|stem| stem.slots.remove(&slot_no))
             && let Some((_, told)) = slot.session
         {
             // Its task may have given up waiting; then nobody is left to tell.
             let _ = told.send(exit);
         }
-        self.step_in(&mut core, Event::Exited(slot_no));
+        self.step_in(&mut core, stem, Event::Exited(slot_no));
     }
 
     /// Takes new lines of a session: into its ring, the history, and wherever they are forwarded.

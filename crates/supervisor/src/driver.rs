@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use frames::FromZygote;
 
-use crate::core::{Core, Shared};
-use crate::pool::Event;
+use crate::core::{Core, ROOT, Shared, StemId};
+use crate::pool::{Event, Slot};
 use crate::session::lock;
 use crate::slot::Exit;
-use crate::zygote::{Zygote, ZygoteProcess};
+use crate::templates::TEMPLATE_IDLE;
+use crate::zygote::{Listener, Zygote, ZygoteProcess};
 
 /// How long a zygote may owe an answer. One that is stopped or stuck is killed and replaced.
 const OWED: Duration = Duration::from_secs(5);
@@ -30,24 +31,25 @@ pub(crate) async fn run(shared: Weak<Shared>, first: Zygote) {
         };
         match current {
             Ok(mut current) => {
+                let began = Instant::now();
                 match install(&shared, &current) {
-                    Ok(()) => {
-                        retry = RETRY.0;
-                        serve(&shared, &mut current).await;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "cannot talk to the zygote");
-                        tokio::time::sleep(retry).await;
-                        retry = (retry * 2).min(RETRY.1);
-                    }
+                    Ok(()) => serve(&shared, ROOT, &mut current.listener).await,
+                    Err(error) => tracing::error!(%error, "cannot talk to the zygote"),
                 }
                 // Killing it kills its workers: no half of the old tree lives beside the new one.
                 drop(current);
-                lost(&shared);
+                lost(&shared, ROOT);
                 if shared.draining.load(Relaxed) {
                     return;
                 }
                 shared.counters.zygote_restarts.fetch_add(1, Relaxed);
+                // One that is lost soon after its start may not be the last: not a loop of starts.
+                if began.elapsed() < RETRY.1 {
+                    tokio::time::sleep(retry).await;
+                    retry = (retry * 2).min(RETRY.1);
+                } else {
+                    retry = RETRY.0;
+                }
             }
             Err(error) => {
                 tracing::error!(%error, "no new zygote; trying again");
@@ -65,58 +67,68 @@ async fn replace(shared: &Shared) -> std::io::Result<Zygote> {
 fn install(shared: &Arc<Shared>, zygote: &Zygote) -> std::io::Result<()> {
     let sender = zygote.sender()?;
     let mut core = lock(&shared.core);
-    core.zygote = Some((sender, zygote.pid));
+    if let Some(root) = core.stems.get_mut(&ROOT) {
+        root.zygote = Some((sender, zygote.pid));
+    }
     core.engine.clone_from(&zygote.engine);
     core.growth_refused = Arc::from(zygote.growth_refused.as_slice());
-    shared.step_in(&mut core, Event::ZygoteReady);
+    shared.step_in(&mut core, ROOT, Event::ZygoteReady);
     Ok(())
 }
 
-fn lost(shared: &Arc<Shared>) {
+/// A zygote or template is gone: its sessions end.
+pub(crate) fn lost(shared: &Arc<Shared>, id: StemId) {
     let mut core = lock(&shared.core);
-    core.zygote = None;
-    core.owed_since = None;
-    // Dropping a slot tells its session's task that the kernel's word will not come.
-    core.slots.clear();
-    shared.step_in(&mut core, Event::ZygoteLost);
+    if let Some(stem) = core.stems.get_mut(&id) {
+        stem.zygote = None;
+        stem.owed_since = None;
+        // Dropping a slot tells its session's task that the kernel's word will not come.
+        stem.slots.clear();
+    }
+    shared.step_in(&mut core, id, Event::ZygoteLost);
 }
 
 /// Listens until the zygote is lost.
-async fn serve(shared: &Arc<Shared>, zygote: &mut Zygote) {
+pub(crate) async fn serve(shared: &Arc<Shared>, id: StemId, zygote: &mut Listener) {
     loop {
-        let (tick, owed) = {
+        let (ticks, tick, owed, idle) = {
             let core = lock(&shared.core);
-            (core.pool.next_tick(), core.owed_since)
+            let Some(stem) = core.stems.get(&id) else { return };
+            let idle = (id != ROOT).then(|| stem.last_used + TEMPLATE_IDLE);
+            (Arc::clone(&stem.ticks), stem.pool.next_tick(), stem.owed_since, idle)
         };
-        let wake = [tick, owed.map(|since| since + OWED)].into_iter().flatten().min();
+        if idle.is_some() && shared.retire_idle(id) {
+            return;
+        }
+        let wake = [tick, owed.map(|since| since + OWED), idle].into_iter().flatten().min();
         let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             message = zygote.receive() => match message {
-                Ok((message, fd)) => heard(shared, message, fd),
+                Ok((message, fd)) => heard(shared, id, message, fd),
                 Err(error) => {
-                    tracing::warn!(%error, pid = zygote.pid, "the zygote is lost; its sessions end");
+                    tracing::warn!(%error, stem = id, "a zygote is lost; its sessions end");
                     return;
                 }
             },
-            () = shared.ticks.notified() => {}
+            () = ticks.notified() => {}
             () = tokio::time::sleep_until(wake.into()) => {
                 if owed.is_some_and(|since| since.elapsed() >= OWED) {
                     // The answer may be here already: this process too may have been stopped for that long.
                     match tokio::time::timeout(Duration::ZERO, zygote.receive()).await {
-                        Ok(Ok((message, fd))) => heard(shared, message, fd),
+                        Ok(Ok((message, fd))) => heard(shared, id, message, fd),
                         Ok(Err(_)) | Err(_) => {
-                            tracing::warn!(pid = zygote.pid, "the zygote does not answer; it is replaced");
+                            tracing::warn!(stem = id, "a zygote does not answer; it is replaced");
                             return;
                         }
                     }
                 }
-                shared.step(Event::Tick);
+                shared.step(id, Event::Tick);
             }
         }
     }
 }
 
-fn heard(shared: &Arc<Shared>, message: FromZygote, fd: Option<std::os::fd::OwnedFd>) {
+fn heard(shared: &Arc<Shared>, id: StemId, message: FromZygote, fd: Option<std::os::fd::OwnedFd>) {
     match message {
         FromZygote::Forked { slot, pid } => {
             let mut core = lock(&shared.core);
@@ -124,33 +136,48 @@ fn heard(shared: &Arc<Shared>, message: FromZygote, fd: Option<std::os::fd::Owne
                 // No room for its pidfd, and without that it could not be killed safely. The end of its control
                 // socket makes it leave.
                 tracing::warn!(pid, "a worker is let go: too many open files");
-                core.slots.remove(&slot);
-                shared.step_in(&mut core, Event::ForkFailed(slot));
+                forget(&mut core, id, slot);
+                shared.step_in(&mut core, id, Event::ForkFailed(slot));
             } else {
-                if let Some(entry) = core.slots.get_mut(&slot) {
+                if let Some(entry) = core.stems.get_mut(&id).and_then(|stem| stem.slots.get_mut(&slot)) {
                     (entry.pid, entry.pidfd) = (pid, fd);
                 }
-                shared.step_in(&mut core, Event::Forked(slot));
+                shared.step_in(&mut core, id, Event::Forked(slot));
             }
-            answered(&mut core);
+            answered(&mut core, id);
         }
         FromZygote::ForkFailed { slot, errno } => {
             let error = std::io::Error::from_raw_os_error(errno);
             tracing::warn!(%error, "the zygote cannot fork");
             let mut core = lock(&shared.core);
-            core.slots.remove(&slot);
-            shared.step_in(&mut core, Event::ForkFailed(slot));
-            answered(&mut core);
+            forget(&mut core, id, slot);
+            shared.step_in(&mut core, id, Event::ForkFailed(slot));
+            answered(&mut core, id);
         }
         FromZygote::Exited { slot, status, cpu_us, max_rss_kb, minor_faults: _ } => {
-            shared.worker_exited(slot, Exit { status, cpu_us, max_rss_kb });
+            shared.worker_exited(id, slot, Exit { status, cpu_us, max_rss_kb });
         }
+        FromZygote::TemplateForked { template, pid: _ } => {
+            if let Some(stem) = lock(&shared.core).stems.get_mut(&template) {
+                stem.pidfd = fd;
+            }
+        }
+        // Its control socket is closed with the request, which tells the template's own task.
+        FromZygote::TemplateFailed { template } => tracing::warn!(template, "no template could be forked"),
         // Only the first message of a zygote is this one.
         FromZygote::Ready { .. } => {}
     }
 }
 
-/// The zygote has answered. If it owes another answer, the time for that one begins now.
-fn answered(core: &mut Core) {
-    core.owed_since = (core.pool.forking() > 0).then(Instant::now);
+fn forget(core: &mut Core, id: StemId, slot: Slot) {
+    if let Some(stem) = core.stems.get_mut(&id) {
+        stem.slots.remove(&slot);
+    }
+}
+
+/// A zygote has answered. If it owes another answer, the time for that one begins now.
+fn answered(core: &mut Core, id: StemId) {
+    if let Some(stem) = core.stems.get_mut(&id) {
+        stem.owed_since = (stem.pool.forking() > 0).then(Instant::now);
+    }
 }

@@ -19,6 +19,7 @@ mod run;
 mod session;
 mod slot;
 mod stdin;
+mod templates;
 pub mod zygote;
 
 use std::sync::Arc;
@@ -93,7 +94,6 @@ impl Supervisor {
             counters: Counters::default(),
             started: Instant::now(),
             draining: AtomicBool::new(false),
-            ticks: Notify::new(),
             idle: Notify::new(),
         });
         if let Some(queue) = compile_queue {
@@ -131,7 +131,7 @@ impl Supervisor {
             core.sessions.values().filter(|session| !session.state().is_final()).cloned().collect();
         for session in live {
             if lock(&session.waiting).take().is_some() {
-                self.shared.step_in(&mut core, Event::Withdraw(session.no));
+                self.shared.step_in(&mut core, session.stem.load(Relaxed), Event::Withdraw(session.no));
                 self.shared.ended_in(&mut core, &session, Outcome::Cancelled);
             } else {
                 session.request_kill(Cause::Stop, Duration::ZERO);

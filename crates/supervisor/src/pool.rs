@@ -90,6 +90,8 @@ pub struct Pool {
     busy: HashMap<Slot, SessionNo>,
     retiring: BTreeSet<Slot>,
     queue: VecDeque<SessionNo>,
+    /// Sessions that run in other pools; they count against `max_sessions` too.
+    elsewhere: usize,
     /// How many workers to keep parked now.
     target: usize,
     last_submit: Option<Instant>,
@@ -111,6 +113,7 @@ impl Pool {
             busy: HashMap::new(),
             retiring: BTreeSet::new(),
             queue: VecDeque::new(),
+            elsewhere: 0,
             target: limits.spare_min,
             last_submit: None,
             backoff: BACKOFF.0,
@@ -142,6 +145,27 @@ impl Pool {
         self.queue.len()
     }
 
+    /// Whether there is a zygote to fork from.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Tells how many sessions run in other pools.
+    pub fn set_elsewhere(&mut self, running: usize) {
+        self.elsewhere = running;
+    }
+
+    /// Gives up all that wait, in their order, for another pool.
+    pub fn take_queue(&mut self) -> Vec<SessionNo> {
+        self.queue.drain(..).collect()
+    }
+
+    /// How many more sessions may run.
+    fn room(&self) -> usize {
+        self.limits.max_sessions.saturating_sub(self.busy.len() + self.elsewhere)
+    }
+
     /// When a [`Event::Tick`] is due, if nothing else happens first.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
@@ -169,9 +193,7 @@ impl Pool {
             }
             Event::Submit(session) => {
                 self.last_submit = Some(now);
-                let idle = self.queue.is_empty()
-                    && !self.parked.is_empty()
-                    && self.busy.len() < self.limits.max_sessions;
+                let idle = self.queue.is_empty() && !self.parked.is_empty() && self.room() > 0;
                 if !idle && self.queue.len() >= self.limits.max_queue {
                     actions.push(Action::Reject(session));
                     return;
@@ -221,6 +243,8 @@ impl Pool {
                     self.target = self.limits.spare_min;
                     self.last_submit = None;
                 }
+                // Sessions of other pools may have ended.
+                self.assign(true, actions);
             }
         }
         self.refill(actions);
@@ -237,7 +261,7 @@ impl Pool {
     }
 
     fn assign(&mut self, waited: bool, actions: &mut Vec<Action>) {
-        while self.busy.len() < self.limits.max_sessions && !self.queue.is_empty() {
+        while self.room() > 0 && !self.queue.is_empty() {
             let Some(slot) = self.parked.pop_front() else { return };
             if let Some(session) = self.queue.pop_front() {
                 self.busy.insert(slot, session);
@@ -252,8 +276,7 @@ impl Pool {
             return;
         }
         // For those who wait and may run, and for those who come next.
-        let room = self.limits.max_sessions.saturating_sub(self.busy.len());
-        let wanted = self.queue.len().min(room).min(self.limits.spare_max.max(1)).max(self.target);
+        let wanted = self.queue.len().min(self.room()).min(self.limits.spare_max.max(1)).max(self.target);
         while self.parked.len() + self.forking.len() < wanted {
             let slot = self.next_slot;
             self.next_slot += 1;

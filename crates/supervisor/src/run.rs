@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use api::{LogKind, SessionState};
@@ -151,7 +152,7 @@ async fn read(
                 }
                 // It has closed its pipes, so it is dead, or broken and has to be. Only the zygote's word is due.
                 session.signal(SIGKILL);
-                shared.exit_owed();
+                shared.exit_owed(session.stem.load(Relaxed));
                 last_at = None;
             }
         }
@@ -238,13 +239,7 @@ fn take_host(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, hea
     true
 }
 
-fn finish(
-    shared: &Arc<Shared>,
-    session: &Arc<Session>,
-    exit: Option<Exit>,
-    heard: Heard,
-    ran: Duration,
-) {
+fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, heard: Heard, ran: Duration) {
     let cause = lock(&session.killing).map(|(cause, _)| cause);
     let outcome = decide(cause, exit.map(|exit| exit.status), heard.report, heard.growth_refused);
     {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,6 +70,8 @@ pub(crate) struct Session {
     /// Changes with every line and every state.
     pub(crate) changed: watch::Sender<()>,
     pub(crate) forward: bool,
+    /// Whose pool has it.
+    pub(crate) stem: AtomicU64,
 }
 
 impl Session {
@@ -101,6 +103,7 @@ impl Session {
             kill: Notify::new(),
             changed: watch::Sender::new(()),
             forward,
+            stem: AtomicU64::new(crate::core::ROOT),
         }
     }
 

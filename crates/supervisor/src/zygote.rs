@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use frames::message::{self, PREFIX_LEN};
-use frames::{FromZygote, ToZygote};
+use frames::{FromZygote, TemplateSpec, ToZygote};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
@@ -55,18 +55,13 @@ impl ZygoteProcess {
     /// # Errors
     /// When it ends, says something else first, or takes too long.
     pub async fn warm(self) -> io::Result<Zygote> {
-        let socket = UnixStream::from_std(self.control.try_clone()?)?;
-        let mut zygote = Zygote {
-            process: self,
-            socket,
-            reader: Reader::default(),
-            pid: 0,
-            engine: String::new(),
-            growth_refused: Vec::new(),
-        };
-        let first = tokio::time::timeout(WARM_DEADLINE, zygote.receive()).await.map_err(|_| {
-            io::Error::new(io::ErrorKind::TimedOut, "the zygote did not become warm in 30 s")
-        })??;
+        let listener = Listener::new(&self.control)?;
+        let mut zygote =
+            Zygote { process: self, listener, pid: 0, engine: String::new(), growth_refused: Vec::new() };
+        let first =
+            tokio::time::timeout(WARM_DEADLINE, zygote.listener.receive()).await.map_err(|_| {
+                io::Error::new(io::ErrorKind::TimedOut, "the zygote did not become warm in 30 s")
+            })??;
         let FromZygote::Ready { pid, engine, growth_refused } = first.0 else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the zygote began with something else"));
         };
@@ -87,8 +82,7 @@ impl Drop for ZygoteProcess {
 #[derive(Debug)]
 pub struct Zygote {
     process: ZygoteProcess,
-    socket: UnixStream,
-    reader: Reader,
+    pub(crate) listener: Listener,
     /// Its process id.
     pub pid: u32,
     /// The engine and its version.
@@ -104,15 +98,40 @@ pub(crate) struct ZygoteSender {
 }
 
 impl ZygoteSender {
+    /// The sending side of a control socket.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(crate) fn new(control: &std::os::unix::net::UnixStream) -> io::Result<Self> {
+        Ok(Self { socket: control.try_clone()? })
+    }
+
+    /// Asks for a template. Never blocks.
+    ///
+    /// # Errors
+    /// When the socket is full or broken.
+    pub(crate) fn template(
+        &self,
+        template: u64,
+        spec: TemplateSpec,
+        fds: [BorrowedFd<'_>; message::TEMPLATE_FDS],
+    ) -> io::Result<()> {
+        self.send(&ToZygote::Template { template, spec }, &fds)
+    }
+
+    fn send(&self, message: &ToZygote, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = message::encode(message).map_err(io::Error::other)?;
+        let sent = sys::fdpass::send(&self.socket, &bytes, fds)?;
+        // A stream socket takes a message of this size whole or not at all.
+        if sent == bytes.len() { Ok(()) } else { Err(io::Error::other("the control socket is full")) }
+    }
+
     /// Asks for a worker. Never blocks.
     ///
     /// # Errors
     /// When the socket is full (a zygote that does not answer) or broken.
     pub(crate) fn fork(&self, slot: u64, fds: [BorrowedFd<'_>; message::FORK_FDS]) -> io::Result<()> {
-        let bytes = message::encode(&ToZygote::Fork { slot }).map_err(io::Error::other)?;
-        let sent = sys::fdpass::send(&self.socket, &bytes, &fds)?;
-        // A stream socket takes a message of this size whole or not at all.
-        if sent == bytes.len() { Ok(()) } else { Err(io::Error::other("the control socket is full")) }
+        self.send(&ToZygote::Fork { slot }, &fds)
     }
 }
 
@@ -122,7 +141,24 @@ impl Zygote {
     /// # Errors
     /// When there is no descriptor left.
     pub(crate) fn sender(&self) -> io::Result<ZygoteSender> {
-        Ok(ZygoteSender { socket: self.process.control.try_clone()? })
+        ZygoteSender::new(&self.process.control)
+    }
+}
+
+/// The receiving side of a control socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: UnixStream,
+    reader: Reader,
+}
+
+impl Listener {
+    /// The receiving side of a nonblocking control socket.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(crate) fn new(control: &std::os::unix::net::UnixStream) -> io::Result<Self> {
+        Ok(Self { socket: UnixStream::from_std(control.try_clone()?)?, reader: Reader::default() })
     }
 
     /// The next message, with its descriptor when it has one.
@@ -180,7 +216,7 @@ impl Reader {
         self.start += PREFIX_LEN + len;
         // Descriptors come in the order of the messages that have one.
         let fd = match message {
-            FromZygote::Forked { .. } => self.fds.pop_front().flatten(),
+            FromZygote::Forked { .. } | FromZygote::TemplateForked { .. } => self.fds.pop_front().flatten(),
             _ => None,
         };
         Ok(Some((message, fd)))

@@ -53,6 +53,7 @@ fn rows(session: &SessionInfo, result: Option<&SessionResult>) -> Vec<(&'static 
     add(
         "worker",
         session.start.map(|start| match start {
+            StartKind::Warm => "forked from a template".to_owned(),
             StartKind::Parked => "stood ready".to_owned(),
             StartKind::Cold => "forked for it".to_owned(),
         }),

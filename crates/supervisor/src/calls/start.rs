@@ -15,9 +15,10 @@ use frames::SessionSpec;
 use frames::message::Dir;
 use store::modules::Resolved;
 
-use crate::core::Core;
+use crate::core::{Core, ROOT};
 use crate::pool::Event;
 use crate::session::{Session, Waiting, lock, now_ms, open};
+use crate::templates::Key;
 use crate::{Result, Supervisor};
 
 /// The most bytes that arguments, environment and folders of a session may have together. They go through one
@@ -87,7 +88,23 @@ impl Supervisor {
             // Asked again under the lock: who drains has either seen this session or is seen here.
             return Err(draining());
         }
+        let content = Arc::clone(&module.digest);
         let module = file(&mut core, path)?;
+        let stem = match mode {
+            RunMode::Compiled => {
+                let key = Key { digest: content, max_pages: spec.max_pages };
+                shared.stem_for(&mut core, key, &info.module, &module)
+            }
+            RunMode::Interpreted => ROOT,
+        };
+        let [running, queued, _] = core.counts();
+        let at_once = core.stems.get(&stem).is_some_and(|stem| stem.pool.parked() > 0)
+            && running < shared.config.pool.max_sessions;
+        if !at_once && queued >= shared.config.pool.max_queue {
+            shared.counters.rejected.fetch_add(1, Relaxed);
+            let message = format!("{running} sessions run and {queued} wait, which is as many as may");
+            return Err(Error::new(ErrorCode::QueueFull, message));
+        }
         let waiting = Waiting {
             spec,
             module,
@@ -104,9 +121,9 @@ impl Supervisor {
         core.ids.insert(id.clone(), no);
         core.live += 1;
         core.sessions.insert(no, Arc::clone(&session));
-        shared.step_in(&mut core, Event::Submit(no));
+        session.stem.store(stem, Relaxed);
+        shared.step_in(&mut core, stem, Event::Submit(no));
         if !core.sessions.contains_key(&no) {
-            let (running, queued) = (core.pool.running(), core.pool.queued());
             let message = format!("{running} sessions run and {queued} wait, which is as many as may");
             return Err(Error::new(ErrorCode::QueueFull, message));
         }

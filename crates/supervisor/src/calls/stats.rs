@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use api::stats::{Health, Stats};
 
 use crate::Supervisor;
+use crate::core::ROOT;
 use crate::session::lock;
 
 /// Resident memory of a process in KiB, from the second field of `/proc/PID/statm` (pages of 4 KiB on x86-64).
@@ -22,9 +23,8 @@ impl Supervisor {
         let server_pid = std::process::id();
         let (zygote_pid, engine, [running, queued, parked]) = {
             let core = lock(&shared.core);
-            let pool =
-                [core.pool.running(), core.pool.queued(), core.pool.parked()].map(|count| count as u64);
-            (core.zygote.as_ref().map(|(_, pid)| *pid), core.engine.clone(), pool)
+            let zygote = core.stems.get(&ROOT).and_then(|root| root.zygote.as_ref());
+            (zygote.map(|(_, pid)| *pid), core.engine.clone(), core.counts().map(|count| count as u64))
         };
         Stats {
             server_pid,
@@ -56,7 +56,7 @@ impl Supervisor {
     /// Whether all is well, and what is not.
     pub async fn health(&self) -> Health {
         let mut reasons = Vec::new();
-        if lock(&self.shared.core).zygote.is_none() {
+        if lock(&self.shared.core).stems.get(&ROOT).is_none_or(|root| root.zygote.is_none()) {
             reasons.push("the zygote is being replaced; sessions wait".to_owned());
         }
         if !self.shared.history.ok() {

@@ -1,5 +1,6 @@
 //! `session_stop`
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use api::session::{Done, SessionStop};
@@ -24,7 +25,7 @@ impl Supervisor {
             let mut core = lock(&self.shared.core);
             // Taking what a worker would be handed decides against any worker that comes free meanwhile.
             if session.state() == SessionState::Pending && lock(&session.waiting).take().is_some() {
-                self.shared.step_in(&mut core, Event::Withdraw(session.no));
+                self.shared.step_in(&mut core, session.stem.load(Relaxed), Event::Withdraw(session.no));
                 self.shared.ended_in(&mut core, &session, Outcome::Cancelled);
                 return Ok(Done { ok: true });
             }

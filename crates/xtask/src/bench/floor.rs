@@ -42,7 +42,8 @@ impl Forks {
         self.told.write_all(b"\n")?;
         let mut line = String::new();
         self.says.read_line(&mut line)?;
-        let sample: Sample = line.split_whitespace().filter_map(|word| word.parse().ok()).map(|ns: f64| ns / 1000.0).collect();
+        let sample: Sample =
+            line.split_whitespace().filter_map(|word| word.parse().ok()).map(|ns: f64| ns / 1000.0).collect();
         ensure!(!sample.p50().is_nan(), "the floor said {line:?}");
         Ok(sample)
     }

@@ -33,7 +33,10 @@ pub(crate) async fn run(lines: u64, rounds: usize) -> Result<()> {
         let count = lines.to_string();
         let begin = Instant::now();
         let script = format!("'{}' lines {count} | cat | cat > /dev/null", floor.display());
-        ensure!(Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).status()?.success(), "cat failed");
+        ensure!(
+            Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).status()?.success(),
+            "cat failed"
+        );
         let raw = lines as f64 / begin.elapsed().as_secs_f64();
         cat.push(raw);
         let ours = flood(&server, &[&count, "--unbuffered"], lines).await?;
@@ -42,7 +45,9 @@ pub(crate) async fn run(lines: u64, rounds: usize) -> Result<()> {
         batched.push(flood(&server, &[&count], lines).await?);
         peak = peak.max(server.stats().await?.server_rss_kb);
     }
-    println!("{rounds} rounds of {lines} lines of 100 bytes, interleaved; lines per second (median of rounds)\n");
+    println!(
+        "{rounds} rounds of {lines} lines of 100 bytes, interleaved; lines per second (median of rounds)\n"
+    );
     println!("| what | lines/s |\n|---|---|");
     println!("| floor: one write(2) a line \\| cat \\| cat | {:.0} |", cat.p50());
     println!("| guest, one fd_write a line -> history + one SSE reader, none lost | {:.0} |", single.p50());
@@ -75,7 +80,12 @@ async fn flood(server: &Server, args: &[&str], lines: u64) -> Result<f64> {
     }
     let seconds = begin.elapsed().as_secs_f64();
     ensure!(count.ended, "the stream broke off after {} lines", count.lines);
-    ensure!(count.lines == lines && count.in_order, "{} lines of {lines} came, in order: {}", count.lines, count.in_order);
+    ensure!(
+        count.lines == lines && count.in_order,
+        "{} lines of {lines} came, in order: {}",
+        count.lines,
+        count.in_order
+    );
     Ok(lines as f64 / seconds)
 }
 

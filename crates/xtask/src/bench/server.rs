@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use api::method::{ModuleGetMethod, SessionStartMethod, SessionWaitMethod, StatsMethod};
 use api::method::NoParams;
+use api::method::{ModuleGetMethod, SessionStartMethod, SessionWaitMethod, StatsMethod};
 use api::module::{ArtifactState, ModuleRef};
 use api::session::{SessionResult, SessionStart, SessionWait};
 use client::Client;
@@ -29,7 +29,8 @@ fn root() -> PathBuf {
 
 impl Server {
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Result<Self> {
-        let bin = std::env::var_os("HERO_BIN_DIR").map_or_else(|| root().join("target/release"), PathBuf::from);
+        let bin =
+            std::env::var_os("HERO_BIN_DIR").map_or_else(|| root().join("target/release"), PathBuf::from);
         let guests = std::env::var_os("HERO_RUNNER_SERVICES_DIR")
             .map_or_else(|| root().join("services/target/wasm32-wasip1/release"), PathBuf::from);
         let dir = tempfile::tempdir()?;
@@ -42,8 +43,9 @@ impl Server {
             .env("HERO_RUNNER_LOG_LEVEL", "warn")
             .envs(settings.iter().copied())
             .stdin(Stdio::null());
-        let child =
-            command.spawn().with_context(|| format!("cannot run {}: run build.sh first", program.display()))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot run {}: run build.sh first", program.display()))?;
         let socket = dir.path().join("hero_runner/rpc.sock");
         let client = Client::new(&socket);
         let server = Self { child, client, socket, dir, bin, guests };
@@ -63,7 +65,12 @@ impl Server {
 
     /// Runs a module until its artifact is there.
     pub(crate) async fn compiled(&self, module: &str) -> Result<()> {
-        self.run(SessionStart { module: module.to_owned(), args: vec!["1".to_owned()], ..SessionStart::default() }).await?;
+        self.run(SessionStart {
+            module: module.to_owned(),
+            args: vec!["1".to_owned()],
+            ..SessionStart::default()
+        })
+        .await?;
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let detail = self.client.call::<ModuleGetMethod>(ModuleRef { name: module.to_owned() }).await?;

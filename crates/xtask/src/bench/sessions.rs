@@ -57,15 +57,25 @@ pub(crate) async fn run(rounds: usize) -> Result<()> {
     println!("| what | p50 | p99 | ours / it (median of rounds) |\n|---|---|---|---|");
     let mut ratio = ratios.iter();
     for (at, name) in names.iter().enumerate() {
-        let told = if at == 3 { String::new() } else { format!("{:.3}", ratio.next().map_or(f64::NAN, Sample::p50)) };
+        let told = if at == 3 {
+            String::new()
+        } else {
+            format!("{:.3}", ratio.next().map_or(f64::NAN, Sample::p50))
+        };
         println!("| {name} | {:.0} | {:.0} | {told} |", medians[at].p50(), all[at].quantile(0.99));
     }
     let (rate, forks) = (throughput(&server, 8, Duration::from_secs(3)).await?, 1e6 / medians[0].p50());
-    println!("\n8 clients: {rate:.0} sessions/s, history included; one static C forker alone: {forks:.0} forks/s");
+    println!(
+        "\n8 clients: {rate:.0} sessions/s, history included; one static C forker alone: {forks:.0} forks/s"
+    );
     let reach = 1.0 / ratios[3].p50();
     println!("one `wasmedge` process takes {reach:.0} times as long (reach: 20)");
     let stats = server.stats().await?;
-    println!("server {} kB resident, zygote {} kB", stats.server_rss_kb, stats.zygote_rss_kb.unwrap_or_default());
+    println!(
+        "server {} kB resident, zygote {} kB",
+        stats.server_rss_kb,
+        stats.zygote_rss_kb.unwrap_or_default()
+    );
     Ok(())
 }
 
@@ -110,7 +120,8 @@ struct Peer {
 impl Peer {
     fn prepare(server: &Server) -> Result<Self> {
         let installed = std::env::var("WASMEDGE_DIR").map(|dir| format!("{dir}/bin/wasmedge"));
-        let program = installed.ok().filter(|path| Path::new(path).exists()).unwrap_or_else(|| "wasmedge".to_owned());
+        let program =
+            installed.ok().filter(|path| Path::new(path).exists()).unwrap_or_else(|| "wasmedge".to_owned());
         let artifact = server.dir.path().join("hello.so");
         let compiled = Command::new(&program)
             .arg("compile")
@@ -127,7 +138,8 @@ impl Peer {
         let mut sample = Sample::default();
         for _ in 0..PEERS {
             let begin = Instant::now();
-            let output = Command::new(&self.program).args(["--run-mode", "aot"]).arg(&self.artifact).output()?;
+            let output =
+                Command::new(&self.program).args(["--run-mode", "aot"]).arg(&self.artifact).output()?;
             sample.push(begin.elapsed().as_secs_f64() * 1e6);
             ensure!(output.stdout == b"hello, world\n", "{} said {output:?}", self.program);
         }
