@@ -30,6 +30,6 @@ mod sse;
 
 pub use patience::{eventually, patience};
 pub use serde_json::{Value, json};
-pub use server::{Folder, Server, signal_to};
+pub use server::{Folder, Server, signal_to, until_on_disk};
 pub use setup::Setup;
 pub use sse::{Event, Events};

@@ -226,6 +226,15 @@ impl Server {
         self.until_it_answers();
     }
 
+    /// Waits until the history has this text on the disk: the id of a session, or a line. From then on it survives
+    /// SIGKILL.
+    ///
+    /// # Panics
+    /// When it does not come there.
+    pub fn until_on_disk(&self, text: &str) {
+        until_on_disk(&self.state_dir(), text);
+    }
+
     fn look(&mut self) {
         self.seen = self.tree();
     }
@@ -252,6 +261,20 @@ impl Server {
         self.kill();
         std::mem::take(&mut self.folder)
     }
+}
+
+/// Waits until the history in this folder has a text on the disk.
+///
+/// # Panics
+/// When it does not come there.
+pub fn until_on_disk(state_dir: &Path, text: &str) {
+    let holds = |name: &str| {
+        let bytes = std::fs::read(state_dir.join(name)).unwrap_or_default();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    eventually("the text is on the disk", || {
+        ["hero_runner.db-wal", "hero_runner.db"].into_iter().any(holds).then_some(())
+    });
 }
 
 /// Sends a signal to a process that belongs to a server of this test.

@@ -122,6 +122,8 @@ fn sessions_of_one_moment_have_processes_of_their_own() {
             (0..8).map(|_| scope.spawn(|| server.session(json!({ "module": "canary" })))).collect();
         starts.into_iter().map(|start| start.join().expect("it starts")).collect()
     });
+    // From its first line on, a session has its worker for good.
+    ids.iter().for_each(|id| server.until_line(id, "c 1"));
     let pids: HashSet<u32> = ids.iter().map(|id| server.worker(id)).collect();
     assert_eq!(pids.len(), 8);
     assert!(!pids.contains(&server.worker(&canary.id)));

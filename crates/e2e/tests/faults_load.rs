@@ -67,7 +67,7 @@ fn a_zygote_without_descriptors_is_asked_again_and_nothing_is_lost() {
     limit_files(zygote, used + 2);
     let ids: Vec<_> = (0..4).map(|_| server.session(json!({ "module": "hello" }))).collect();
     eventually("the failure is seen", || server.log().contains("the zygote cannot fork").then_some(()));
-    limit_files(zygote, 1024);
+    limit_files(zygote, 128);
     for id in &ids {
         assert_eq!(server.wait(id)["success"], true);
     }

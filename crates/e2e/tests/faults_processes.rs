@@ -219,3 +219,37 @@ fn a_server_that_was_stopped_for_a_while_goes_on_with_the_same_zygote() {
     assert_eq!(server.zygote_pid(), zygote);
     canary.is_undisturbed();
 }
+
+#[test]
+fn a_killed_template_takes_its_own_sessions_with_it_and_no_other() {
+    let server = Setup::new().compiling().start();
+    // Another module, so that it stays on the zygote's own workers.
+    let other = server.session(json!({ "module": "faulty_spin" }));
+    let first = server.run(json!({ "module": "canary", "args": ["1"] }));
+    assert_eq!(first["success"], true);
+    let _ = server.until_compiled("canary");
+    let is_template =
+        |process: &census::Process| census::title(process.pid) == "hero_runner: template canary";
+    let template = eventually("there is a template, and a session runs in it", || {
+        // Each use counts, and one after the template has been made runs in it.
+        assert_eq!(server.run(json!({ "module": "canary", "args": ["1"] }))["success"], true);
+        census::children(server.zygote_pid()).into_iter().find(is_template)
+    });
+    let inside = eventually("a session runs in the template", || {
+        let id = server.session(json!({ "module": "canary" }));
+        server.until_line(&id, "c 1");
+        if census::process(server.worker(&id))?.parent == template.pid {
+            return Some(id);
+        }
+        let _ = server.call("session_stop", json!({ "session_id": id, "grace_ms": 0 }));
+        None
+    });
+    signal_to(template.pid, SIGKILL);
+    assert_eq!(outcome(&server, &inside), json!({ "kind": "worker_lost" }));
+    assert_eq!(server.info(&other)["state"], "running");
+    assert_eq!(server.stats()["zygote_restarts"], 0);
+    let after = server.run(json!({ "module": "canary", "args": ["3"] }));
+    assert_eq!(after["stdout"], "c 1\nc 2\nc 3\n");
+    let _ = server.call("session_stop", json!({ "session_id": other, "grace_ms": 0 }));
+    eventually("no zombie is left", || census::zombies(server.pid()).is_empty().then_some(()));
+}

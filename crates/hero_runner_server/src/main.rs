@@ -9,6 +9,10 @@ use hero_runner_server::log_output::Level;
 use hero_runner_server::settings::{Call, Resolved, Sources, parse};
 use hero_runner_server::{log_output, serve, signals, socket, start};
 
+/// Log lines are allocated on one thread and freed on others, which glibc's arenas answer with memory that only grows.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let sources = match Sources::from_process() {
         Ok(sources) => sources,

@@ -96,8 +96,8 @@ impl Image for Warm {
     }
 
     fn work(&mut self, title: Title) -> i32 {
-        let Some(control) = sys::stdio::numbered(CONTROL) else { return exit::BROKEN };
-        let Ok(control) = control.try_clone_to_owned() else { return exit::BROKEN };
+        let Ok(control) = sys::child::inherited(CONTROL) else { return exit::BROKEN };
+        // There is one session; the socket is closed before the guest begins.
         let (spec, fds) = match Link::new(control).receive::<SessionSpec>() {
             Ok(Some(session)) => session,
             // The supervisor has no use for this worker any more.

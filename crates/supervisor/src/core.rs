@@ -30,7 +30,7 @@ use crate::zygote::ZygoteSender;
 /// How many ended sessions stay in memory with their newest lines, and how many bytes of these. Twice as many may
 /// gather before some are let go.
 const KEEP_ENDED: usize = 512;
-const KEEP_ENDED_BYTES: usize = 32 << 20;
+const KEEP_ENDED_BYTES: usize = 16 << 20;
 
 /// How many bytes may wait for the disk before sessions' pipes are no longer read.
 const HISTORY_BEHIND: usize = 32 << 20;

@@ -79,6 +79,7 @@ impl Supervisor {
                 }
             }
         }
+        let interrupted = !opened.unfinished.is_empty();
         for record in opened.unfinished {
             interrupt(&history, record)?;
         }
@@ -96,6 +97,10 @@ impl Supervisor {
             draining: AtomicBool::new(false),
             idle: Notify::new(),
         });
+        if interrupted {
+            // Nobody is to see them run any more.
+            shared.flush_history().await;
+        }
         if let Some(queue) = compile_queue {
             tokio::spawn(compile::run(Arc::downgrade(&shared), queue));
         }

@@ -72,6 +72,33 @@ fn a_lost_zygote_takes_its_sessions_with_it_and_the_queue_waits_for_the_next() {
 }
 
 #[test]
+fn a_session_that_comes_back_goes_first_even_when_the_queue_is_full() {
+    let limits = Limits { max_sessions: 1, max_queue: 1, ..LIMITS };
+    let (mut pool, now) = (Pool::new(limits), Instant::now());
+    step(&mut pool, now, Event::ZygoteReady);
+    step(&mut pool, now, Event::Forked(0));
+    step(&mut pool, now, Event::Submit(7));
+    step(&mut pool, now, Event::Submit(8));
+    // The worker of 7 was dead already.
+    assert_eq!(step(&mut pool, now, Event::Exited(0)), []);
+    assert_eq!(step(&mut pool, now, Event::Resubmit(7)), []);
+    assert_eq!(pool.queued(), 2);
+    let actions = step(&mut pool, now, Event::Forked(1));
+    assert_eq!(actions.first(), Some(&Action::Assign { slot: 1, session: 7, waited: true }));
+}
+
+#[test]
+fn workers_that_die_while_they_are_parked_are_not_replaced_in_a_loop() {
+    let (mut pool, now) = (Pool::new(LIMITS), Instant::now());
+    step(&mut pool, now, Event::ZygoteReady);
+    step(&mut pool, now, Event::Forked(0));
+    assert_eq!(step(&mut pool, now, Event::Exited(0)), []);
+    assert_eq!(step(&mut pool, now, Event::Forked(1)), [], "the pause holds");
+    let at = pool.next_tick().expect("a retry is due");
+    assert_eq!(step(&mut pool, at, Event::Tick), [Action::Fork(2)]);
+}
+
+#[test]
 fn failed_forks_are_tried_again_later_and_later() {
     let (mut pool, mut now) = (Pool::new(LIMITS), Instant::now());
     let mut waits = Vec::new();

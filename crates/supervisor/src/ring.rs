@@ -19,8 +19,10 @@ pub(crate) struct Ring {
     keep_lines: usize,
 }
 
+/// What a batch takes in memory, roughly: the bytes as they were read, the same once more encoded for subscribers, and
+/// for each line its place in the list, the frame's head and the encoding around it.
 fn size(batch: &Batch) -> usize {
-    batch.lines.iter().map(|line| line.bytes.len() + 48).sum()
+    batch.lines.iter().map(|line| 2 * line.bytes.len() + 200).sum()
 }
 
 impl Ring {

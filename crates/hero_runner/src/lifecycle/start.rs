@@ -37,7 +37,13 @@ pub(crate) async fn run(context: &Context, foreground: bool) -> anyhow::Result<u
         let why = format!("{} has more than {} bytes", socket.display(), paths::SOCKET_PATH_MAX);
         return Err(advise(why, "name a shorter socket with --socket or HERO_SOCKET_DIR"));
     }
-    match probe(&context.client).await {
+    let mut found = probe(&context.client).await;
+    if matches!(found, Probe::Silent(_)) {
+        // A server that is being killed at this very moment still takes a connection, and breaks it.
+        tokio::time::sleep(STEP_MAX).await;
+        found = probe(&context.client).await;
+    }
+    match found {
         Probe::Answers(health) => {
             announce(context, &health, Way::Already).await?;
             return Ok(0);

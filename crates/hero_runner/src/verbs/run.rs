@@ -23,11 +23,10 @@ when it is not a terminal, or with -i.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
-    /// A registered name, a digest (sha256:…), or a .wasm file
-    module: String,
-    /// Arguments for the program
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// A registered name, a digest (sha256:…), or a .wasm file; all that follows it are arguments for the program
+    // One list, so that the program's own flags are not taken for ours.
+    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_name = "MODULE [ARGS]")]
+    program: Vec<String>,
     /// Set a variable, or pass on the one that is set here
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = grant::variable)]
     env: Vec<(String, String)>,
@@ -59,9 +58,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
     // Before the session exists, so that there is no moment in which Ctrl-C would leave it behind.
     let mut signals = attach::Signals::catch()?;
     let detach = args.detach;
-    let module = module::Module::find(&args.module)?;
+    let mut program = args.program.into_iter();
+    let module = module::Module::find(&program.next().unwrap_or_default())?;
     let request = SessionStart {
-        args: args.args,
+        args: program.collect(),
         env_vars: args.env.into_iter().collect::<BTreeMap<_, _>>(),
         working_dir: args.working_dir,
         stdin_open: forward,
