@@ -11,8 +11,8 @@ export HERO_BIN_DIR="$TARGET/test-install/bin"
 export HERO_RUNNER_SERVICES_DIR="$TARGET/test-install/services"
 
 "$ROOT/build.sh"
-HERO_RUNNER_REAL_GUESTS_DIR="$("$ROOT/scripts/fetch_real_guests.sh")"
-export HERO_RUNNER_REAL_GUESTS_DIR
+HERO_REAL_GUESTS_DIR="$("$ROOT/scripts/fetch_real_guests.sh")"
+export HERO_REAL_GUESTS_DIR
 cargo nextest --version >/dev/null 2>&1 || {
   say "installing cargo-nextest (a few minutes, once)"
   env -u CARGO_TARGET_DIR cargo install cargo-nextest --locked

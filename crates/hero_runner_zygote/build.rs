@@ -1,10 +1,17 @@
-//! Links against the private WasmEdge of the set-up, where there is one.
+//! Tells the program where to find WasmEdge's library.
 //!
-//! It comes with a C library newer than the machine's, so the program names that library's own loader and
-//! folder; the machine's C library stays as it is.
+//! The private WasmEdge of the set-up comes with a C library newer than the machine's, so the program names that
+//! library's own loader and folder; the machine's C library stays as it is. One that is installed where the
+//! system's loader does not look is named by its folder.
 
 fn main() {
     println!("cargo:rerun-if-env-changed=HERO_RUNNER_WASMEDGE_RUNTIME");
+    println!("cargo:rerun-if-env-changed=HERO_RUNNER_WASMEDGE_LIB");
+    if let Ok(folder) = std::env::var("HERO_RUNNER_WASMEDGE_LIB")
+        && !folder.is_empty()
+    {
+        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{folder}");
+    }
     if let Ok(runtime) = std::env::var("HERO_RUNNER_WASMEDGE_RUNTIME")
         && !runtime.is_empty()
     {

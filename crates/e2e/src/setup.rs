@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -109,8 +108,8 @@ impl Setup {
         let log = log.expect("the log of the server can be written");
         let twin = log.try_clone().expect("a descriptor is left");
         let mut command = self.command("hero_runner_server", folder);
-        // In a process group of its own, so that Ctrl-C in the terminal of a test is not its business.
-        command.args(&self.flags).stdin(Stdio::null()).stdout(twin).stderr(log).process_group(0);
+        // It stays in the test's process group: whoever ends that, as nextest and Ctrl-C do, ends the server too.
+        command.args(&self.flags).stdin(Stdio::null()).stdout(twin).stderr(log);
         command.spawn().expect("the server's program can be run")
     }
 }

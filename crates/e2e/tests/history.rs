@@ -146,5 +146,4 @@ fn the_history_in_all_keeps_its_limit_and_the_newer_logs() {
     assert!(counts.is_sorted(), "the oldest go first: {counts:?}");
     assert_eq!((counts[0], counts[11]), (0, 10_000));
     assert_eq!(server.wait(&ids[0])["truncated"], true);
-    assert!(server.info(&ids[0])["log_dropped"].as_u64().unwrap() >= 10_000);
 }

@@ -1,7 +1,7 @@
 //! Compiling modules in the background: one process at a time, with limits, out of everybody's way.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -88,7 +88,7 @@ async fn compile(shared: &Arc<Shared>, digest: &str) {
 }
 
 /// Runs the compile process to its end.
-async fn process(shared: &Shared, module: &std::path::Path, artifact: &PathBuf) -> Result<(), String> {
+async fn process(shared: &Shared, module: &Path, artifact: &Path) -> Result<(), String> {
     let limit: Duration = shared.config.compile_timeout;
     let mut child = Command::new(&shared.config.zygote)
         .arg("--compile")

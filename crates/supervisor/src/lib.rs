@@ -9,6 +9,7 @@ mod compile;
 mod config;
 mod core;
 mod driver;
+mod ended;
 pub mod lines;
 pub mod logs;
 mod outcome;

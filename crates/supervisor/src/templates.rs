@@ -83,10 +83,11 @@ impl Shared {
         let uses = core.templates.uses.entry(key.clone()).or_default();
         uses.count = uses.count.saturating_add(1);
         let wanted = uses.count >= USES && uses.not_before.is_none_or(|at| at <= now);
-        if wanted && core.templates.ids.len() < self.config.templates_max {
-            if let Err(error) = self.make_template(core, key, name, module) {
-                tracing::warn!(%error, name, "no template");
-            }
+        if wanted
+            && core.templates.ids.len() < self.config.templates_max
+            && let Err(error) = self.make_template(core, key, name, module)
+        {
+            tracing::warn!(%error, name, "no template");
         }
         ROOT
     }

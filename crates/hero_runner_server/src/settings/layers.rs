@@ -10,7 +10,12 @@ use super::{Place, ROWS, Resolved, Row, Settings, Value};
 pub(super) const PREFIX: &str = "HERO_RUNNER_";
 
 /// Variables with our prefix that are not settings: the first names the file, the others belong to the build.
-const ELSEWHERE: [&str; 3] = ["HERO_RUNNER_CONFIG", "HERO_RUNNER_CACHE_DIR", "HERO_RUNNER_WASMEDGE_RUNTIME"];
+const ELSEWHERE: [&str; 4] = [
+    "HERO_RUNNER_CONFIG",
+    "HERO_RUNNER_CACHE_DIR",
+    "HERO_RUNNER_WASMEDGE_LIB",
+    "HERO_RUNNER_WASMEDGE_RUNTIME",
+];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
