@@ -78,6 +78,10 @@ impl Engine for WasmEdge {
         let (module, config) = raw::load_file(code.path, code.compiled, max_pages).map_err(error)?;
         let wasi = raw::Wasi::create(&[], &[], &[]).map_err(error)?;
         let instance = raw::instantiate(module, config, &wasi).map_err(error)?;
+        if wasi.missed() {
+            // What it would have printed or drawn belongs to each session, not to all of them.
+            return Err(Error("its start section uses standard streams or random numbers".to_owned()));
+        }
         self.prepared = Some((wasi, instance));
         Ok(())
     }
@@ -97,7 +101,8 @@ impl Engine for WasmEdge {
 
 fn run_loaded(module: raw::Module, config: raw::Config, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending {
     let instance = raw::Wasi::create(run.args, run.env, &folders(run))
-        .and_then(|wasi| Ok((wasi, raw::instantiate(module, config, &wasi)?)));
+        // A module's start section runs here already, and may print.
+        .and_then(|wasi| Ok((wasi, wasi.with_streams(stdio, || raw::instantiate(module, config, &wasi))?)));
     let (wasi, instance) = match instance {
         Ok(both) => both,
         Err(fault) => return Ending::LoadFailed(fault.message),

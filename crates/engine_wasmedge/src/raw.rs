@@ -141,6 +141,8 @@ pub(crate) struct Wasi {
 struct Host {
     wasi: *const ffi::WasmEdge_ModuleInstanceContext,
     stdio: Option<*mut dyn Stdio>,
+    /// The guest called one of our functions when there were no streams for it.
+    missed: bool,
 }
 
 struct Strings {
@@ -179,7 +181,7 @@ impl Wasi {
         if module.is_null() {
             return Err(Fault::new("the engine could not set up WASI"));
         }
-        let host = Box::into_raw(Box::new(Host { wasi: module, stdio: None }));
+        let host = Box::into_raw(Box::new(Host { wasi: module, stdio: None, missed: false }));
         replace(module, host, "fd_write", 4, fd_write);
         replace(module, host, "fd_read", 4, fd_read);
         replace(module, host, "random_get", 2, random_get);
@@ -267,19 +269,40 @@ pub(crate) fn instantiate(module: Module, config: Config, wasi: &Wasi) -> Result
 
 /// Runs `_start` to its end; returns the guest's exit code.
 pub(crate) fn start(wasi: &Wasi, instance: &Instance, stdio: &mut dyn Stdio) -> Result<i32, Fault> {
-    // SAFETY: only the lifetime is forgotten; the pointer is taken away again below, before the borrow ends.
-    let stdio: *mut (dyn Stdio + 'static) = unsafe { std::mem::transmute(ptr::from_mut(stdio)) };
-    // SAFETY: the host object lives as long as the process, and nobody else uses it now.
-    unsafe { (*wasi.host).stdio = Some(stdio) };
     // SAFETY: executor and function are alive; `_start` takes and returns nothing.
-    let result = unsafe {
-        ffi::WasmEdge_ExecutorInvoke(instance.executor, instance.start, ptr::null(), 0, ptr::null_mut(), 0)
-    };
-    // SAFETY: as above.
-    unsafe { (*wasi.host).stdio = None };
+    let result = wasi.with_streams(stdio, || unsafe {
+        ffi::WasmEdge_ExecutorInvoke(
+            instance.executor,
+            instance.start,
+            ptr::null(),
+            0,
+            ptr::null_mut(),
+            0,
+        )
+    });
     check(result)?;
     // SAFETY: the module is alive. `proc_exit` is no error to the engine; a plain return leaves 0.
     Ok(unsafe { ffi::WasmEdge_ModuleInstanceWASIGetExitCode(wasi.module) } as i32)
+}
+
+impl Wasi {
+    /// Gives the guest these standard streams while `body` runs.
+    pub(crate) fn with_streams<T>(&self, stdio: &mut dyn Stdio, body: impl FnOnce() -> T) -> T {
+        // SAFETY: only the lifetime is forgotten; the pointer is taken away again below, before the borrow ends.
+        let stdio: *mut (dyn Stdio + 'static) = unsafe { std::mem::transmute(ptr::from_mut(stdio)) };
+        // SAFETY: the host object lives as long as the process, and nobody else uses it now.
+        unsafe { (*self.host).stdio = Some(stdio) };
+        let result = body();
+        // SAFETY: as above.
+        unsafe { (*self.host).stdio = None };
+        result
+    }
+
+    /// Whether the guest called one of our functions when there were no streams for it.
+    pub(crate) fn missed(&self) -> bool {
+        // SAFETY: the host object lives as long as the process, and nobody else uses it now.
+        unsafe { (*self.host).missed }
+    }
 }
 
 /// The guest during one call: its memory and its descriptors.
@@ -330,7 +353,7 @@ unsafe fn called<const N: usize>(
     body: fn(Guest<'_>, &mut dyn Stdio, [u32; N]) -> wasi::Errno,
 ) -> ffi::WasmEdge_Result {
     // SAFETY: `replace` put a host object there that lives as long as the process.
-    let host = unsafe { &*data.cast::<Host>() };
+    let host = unsafe { &mut *data.cast::<Host>() };
     // SAFETY: the frame is that of the running call.
     let memory = unsafe { ffi::WasmEdge_CallingFrameGetMemoryInstance(frame, 0) };
     let errno = match host.stdio {
@@ -342,7 +365,10 @@ unsafe fn called<const N: usize>(
             let stdio = unsafe { &mut *stdio };
             body(Guest { memory, wasi: host.wasi, call: PhantomData }, stdio, parameters)
         }
-        _ => wasi::Errno::FAULT,
+        _ => {
+            host.missed = true;
+            wasi::Errno::FAULT
+        }
     };
     // SAFETY: the call takes a plain value.
     let value = unsafe { ffi::WasmEdge_ValueGenI32(i32::from(errno.0)) };

@@ -7,8 +7,9 @@ use frames::message::{FORK_FDS, TEMPLATE_FDS, WaitStatus, exit};
 use frames::{FromZygote, TemplateSpec, ToZygote};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 use sys::fork::{Fork, exit_now, fork_single_threaded};
 use sys::title::Title;
 
@@ -46,6 +47,8 @@ pub struct Zygote {
     title: Title,
     /// The workers that live, by pid; the value is the slot that the supervisor gave.
     workers: HashMap<i32, u64>,
+    /// The templates that were forked.
+    templates: Vec<i32>,
     pid: i32,
 }
 
@@ -53,7 +56,7 @@ impl Zygote {
     /// A zygote that is told what to do through `control`.
     #[must_use]
     pub fn new(control: OwnedFd, title: Title) -> Self {
-        Self { link: Link::new(control), title, workers: HashMap::new(), pid: std::process::id() as i32 }
+        Self { link: Link::new(control), title, workers: HashMap::new(), templates: Vec::new(), pid: std::process::id() as i32 }
     }
 
     /// Serves until the supervisor closes the control socket.
@@ -103,10 +106,25 @@ impl Zygote {
                     Some((ToZygote::Template { template, spec }, fds)) => {
                         self.template(template, &spec, fds, image)?;
                     }
-                    None => return Ok(()),
+                    None => {
+                        self.end();
+                        return Ok(());
+                    }
                 }
             }
         }
+    }
+
+    /// The supervisor is gone or wants no more: kills what lives and reaps all of it, so that nothing is left to whoever
+    /// adopts orphans here.
+    fn end(&self) {
+        for pid in self.workers.keys().chain(&self.templates) {
+            // Children that were not reaped: their numbers cannot stand for anybody else. A template that was reaped
+            // is not in the list any more.
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        // Orphans of a template come here, and they have their death signal.
+        while let Ok(Some(_)) = sys::rusage::wait(-1) {}
     }
 
     fn fork(&mut self, slot: u64, fds: Vec<OwnedFd>, image: &mut dyn Image) -> Result<(), LinkError> {
@@ -156,6 +174,7 @@ impl Zygote {
                 exit_now(status)
             }
             Ok(Fork::Parent { pid, pidfd }) => {
+                self.templates.push(pid.as_raw());
                 let forked = FromZygote::TemplateForked { template, pid: pid.as_raw() as u32 };
                 self.link.send(&forked, &[pidfd.as_fd()])
             }
@@ -165,6 +184,7 @@ impl Zygote {
 
     fn reap(&mut self) -> Result<(), LinkError> {
         while let Some(reaped) = sys::rusage::reap_any()? {
+            self.templates.retain(|pid| *pid != reaped.pid);
             // A process that is no worker was adopted from one; reaping it was all there is to do.
             let Some(slot) = self.workers.remove(&reaped.pid) else { continue };
             let status = match (reaped.exited, reaped.signaled) {

@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     /// Wakes who waits for all sessions to end.
     pub(crate) idle: Notify,
+    /// Tells that the zygote has left for good.
+    pub(crate) gone: Notify,
 }
 
 /// Names a stem.

@@ -16,6 +16,9 @@ use crate::zygote::{Listener, Zygote, ZygoteProcess};
 /// How long a zygote may owe an answer. One that is stopped or stuck is killed and replaced.
 const OWED: Duration = Duration::from_secs(5);
 
+/// How long a zygote may take to leave when the server stops.
+const LEAVE: Duration = Duration::from_secs(2);
+
 /// How long to wait before a zygote is tried again that did not become warm, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
@@ -36,10 +39,14 @@ pub(crate) async fn run(shared: Weak<Shared>, first: Zygote) {
                     Ok(()) => serve(&shared, ROOT, &mut current.listener).await,
                     Err(error) => tracing::error!(%error, "cannot talk to the zygote"),
                 }
+                if shared.draining.load(Relaxed) {
+                    current.left(LEAVE).await;
+                }
                 // Killing it kills its workers: no half of the old tree lives beside the new one.
                 drop(current);
                 lost(&shared, ROOT);
                 if shared.draining.load(Relaxed) {
+                    shared.gone.notify_one();
                     return;
                 }
                 shared.counters.zygote_restarts.fetch_add(1, Relaxed);

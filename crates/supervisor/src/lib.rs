@@ -97,6 +97,7 @@ impl Supervisor {
             started: Instant::now(),
             draining: AtomicBool::new(false),
             idle: Notify::new(),
+            gone: Notify::new(),
         });
         if interrupted {
             // Nobody is to see them run any more.
@@ -118,6 +119,13 @@ impl Supervisor {
             // A kill cannot be refused; this bounds the wait all the same.
             let _ = tokio::time::timeout(Duration::from_secs(10), self.all_ended()).await;
         }
+        for stem in lock(&shared.core).stems.values() {
+            if let Some((zygote, _)) = &stem.zygote {
+                zygote.end();
+            }
+        }
+        // One that does not leave is killed when its task ends with the runtime.
+        let _ = tokio::time::timeout(Duration::from_secs(5), shared.gone.notified()).await;
         shared.flush_history().await;
     }
 

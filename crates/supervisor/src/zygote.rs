@@ -119,6 +119,12 @@ impl ZygoteSender {
         self.send(&ToZygote::Template { template, spec }, &fds)
     }
 
+    /// Says that nothing more will come: the zygote kills its workers, reaps them, and leaves.
+    pub(crate) fn end(&self) {
+        // It fails only when the other side is gone already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
     fn send(&self, message: &ToZygote, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = message::encode(message).map_err(io::Error::other)?;
         let sent = sys::fdpass::send(&self.socket, &bytes, fds)?;
@@ -136,6 +142,17 @@ impl ZygoteSender {
 }
 
 impl Zygote {
+    /// Waits until the process has left by itself, but no longer than this.
+    pub(crate) async fn left(&mut self, patience: Duration) {
+        let left = async {
+            while let Ok(None) = self.process.child.try_wait() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        // Whoever drops it kills what is still there.
+        let _ = tokio::time::timeout(patience, left).await;
+    }
+
     /// The sending side.
     ///
     /// # Errors
