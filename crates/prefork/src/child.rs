@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use frames::TemplateSpec;
 use sys::child;
@@ -43,8 +44,16 @@ pub(crate) fn prepare() -> io::Result<()> {
     // The limits that hold (see sys::child::Limits for those that would not); the zygote itself needs less.
     child::limit(child::Limits { max_fds: MAX_FDS, max_file: MAX_FILE })?;
     // Nothing that is executed from here on could gain privileges. It cannot be taken back.
-    child::no_new_privileges()
+    child::no_new_privileges()?;
+    // No network, no other programs, no reach into other processes. A template inherits the filter and is here again.
+    if !INHERITED.swap(true, Ordering::Relaxed) {
+        sys::filter::refuse_system_calls()?;
+    }
+    Ok(())
 }
+
+/// Whether this process, or the one that it was forked from, has the filter.
+static INHERITED: AtomicBool = AtomicBool::new(false);
 
 /// Makes this process, which was just forked, a template; returns its control socket and the module's file.
 pub(crate) fn set_up_template(

@@ -56,7 +56,13 @@ impl Zygote {
     /// A zygote that is told what to do through `control`.
     #[must_use]
     pub fn new(control: OwnedFd, title: Title) -> Self {
-        Self { link: Link::new(control), title, workers: HashMap::new(), templates: Vec::new(), pid: std::process::id() as i32 }
+        Self {
+            link: Link::new(control),
+            title,
+            workers: HashMap::new(),
+            templates: Vec::new(),
+            pid: std::process::id() as i32,
+        }
     }
 
     /// Serves until the supervisor closes the control socket.

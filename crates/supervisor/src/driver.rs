@@ -112,6 +112,10 @@ pub(crate) async fn serve(shared: &Arc<Shared>, id: StemId, zygote: &mut Listene
         tokio::select! {
             message = zygote.receive() => match message {
                 Ok((message, fd)) => heard(shared, id, message, fd),
+                Err(error) if shared.draining.load(Relaxed) => {
+                    tracing::debug!(%error, stem = id, "a zygote has left");
+                    return;
+                }
                 Err(error) => {
                     tracing::warn!(%error, stem = id, "a zygote is lost; its sessions end");
                     return;

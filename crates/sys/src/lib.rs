@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod fdpass;
+pub mod filter;
 pub mod fork;
 pub mod pidfd;
 pub mod random;
