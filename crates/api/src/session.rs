@@ -189,7 +189,7 @@ pub struct SessionInfo {
     pub limits: Limits,
     /// Lines written so far; the sequence number of the next one.
     pub log_next_seq: u64,
-    /// Lines that were dropped by the output limit or by retention.
+    /// Lines that were dropped by the output limit. Those that the history let go of show as a `gap` where they are missing.
     pub log_dropped: u64,
 }
 

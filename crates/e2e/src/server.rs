@@ -293,6 +293,10 @@ impl Drop for Server {
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- the server's log\n{}---", self.log());
+            for process in self.left() {
+                // It may be gone by now.
+                let _ = kill(Pid::from_raw(process.pid.cast_signed()), Signal::SIGKILL);
+            }
             return;
         }
         self.until_alone();
