@@ -270,10 +270,9 @@ pub(crate) fn instantiate(module: Module, config: Config, wasi: &Wasi) -> Result
 /// Runs `_start` to its end; returns the guest's exit code.
 pub(crate) fn start(wasi: &Wasi, instance: &Instance, stdio: &mut dyn Stdio) -> Result<i32, Fault> {
     // SAFETY: executor and function are alive; `_start` takes and returns nothing.
-    let result = wasi.with_streams(stdio, || unsafe {
+    check(wasi.with_streams(stdio, || unsafe {
         ffi::WasmEdge_ExecutorInvoke(instance.executor, instance.start, ptr::null(), 0, ptr::null_mut(), 0)
-    });
-    check(result)?;
+    }))?;
     // SAFETY: the module is alive. `proc_exit` is no error to the engine; a plain return leaves 0.
     Ok(unsafe { ffi::WasmEdge_ModuleInstanceWASIGetExitCode(wasi.module) } as i32)
 }
