@@ -32,12 +32,11 @@ impl Fault {
 }
 
 fn check(result: ffi::WasmEdge_Result) -> Result<(), Fault> {
-    // SAFETY: the call takes a plain value.
-    if unsafe { ffi::WasmEdge_ResultOK(result) } {
+    // SAFETY: both calls take a plain value.
+    let (ok, code) = unsafe { (ffi::WasmEdge_ResultOK(result), ffi::WasmEdge_ResultGetCode(result)) };
+    if ok {
         return Ok(());
     }
-    // SAFETY: the call takes a plain value.
-    let code = unsafe { ffi::WasmEdge_ResultGetCode(result) };
     // SAFETY: the engine returns a static NUL-terminated string for every code.
     let message = unsafe { CStr::from_ptr(ffi::WasmEdge_ResultGetMessage(result)) };
     Err(Fault { code, message: message.to_string_lossy().into_owned() })
