@@ -18,6 +18,14 @@ cargo nextest --version >/dev/null 2>&1 || {
   env -u CARGO_TARGET_DIR cargo install cargo-nextest --locked
 }
 
+# The hero family's supervisor, so that --start and --stop are tested with the real one.
+ZINIT_SERVER="$CACHE/zinit-0.3.9/bin/zinit-server"
+export ZINIT_SERVER
+[ -x "$ZINIT_SERVER" ] || {
+  say "installing zinit-server 0.3.9 (a few minutes, once)"
+  env -u CARGO_TARGET_DIR cargo install zinit --version 0.3.9 --locked --root "${ZINIT_SERVER%/bin/*}"
+}
+
 say "format"
 cargo fmt --all --check
 (cd services && cargo fmt --all --check)

@@ -9,7 +9,7 @@ use e2e::{Server, Setup, json};
 fn program(name: &str) -> Vec<u8> {
     let folder = std::env::var_os("HERO_REAL_GUESTS_DIR").map(PathBuf::from);
     let folder = folder.expect("HERO_REAL_GUESTS_DIR is not set: run ./test.sh, or set it to what scripts/fetch_real_guests.sh prints");
-    std::fs::read(folder.join(name)).unwrap()
+    std::fs::read(folder.join(name)).expect("the program is there")
 }
 
 fn server_with(name: &str, file: &str) -> Server {
