@@ -60,10 +60,12 @@ fn tell(error: &anyhow::Error) -> Told {
 
 /// Prints a failure and returns the exit code. A reader that went away is no failure to talk about.
 pub(crate) fn report(console: &Console, error: &anyhow::Error, code: u8) -> u8 {
+    // A connection to the server that breaks is another matter, and one to talk about.
+    let from_server = error.chain().any(|cause| cause.is::<client::Error>());
     let broken_pipe = error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     });
-    if broken_pipe {
+    if broken_pipe && !from_server {
         return exit::BROKEN_PIPE;
     }
     let told = tell(error);

@@ -37,6 +37,21 @@ pub async fn piece(body: &mut Body) -> Result<Option<Bytes>, Box<Response>> {
     }
 }
 
+/// How much of a body is read that nobody wants.
+const DRAIN_MAX: u64 = 64 << 20;
+
+/// Reads and drops what is left of a body, up to a limit. A client that is still sending when the connection closes sees
+/// a broken pipe instead of the reason, so the reason waits for it.
+pub async fn drain(mut body: Body) {
+    let mut read = 0;
+    while read < DRAIN_MAX {
+        match piece(&mut body).await {
+            Ok(Some(piece)) => read += piece.len() as u64,
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
 /// A whole body of at most `limit` bytes.
 pub async fn whole(mut body: Body, limit: u64) -> Result<Bytes, Box<Response>> {
     // What is announced as too large is refused before it is read.

@@ -34,17 +34,24 @@ async fn take<C: Core>(shared: &Shared<C>, name: Option<&str>, request: Request<
         Some(Ok(digest)) if digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             Some(digest.to_ascii_lowercase())
         }
-        Some(_) => return bad_request("digest_invalid", "x-sha256 is not 64 hexadecimal digits"),
-    };
-    let mut upload = match shared.core.upload(name, sha256).await {
-        Ok(upload) => upload,
-        Err(error) => return refusal::reply(error),
+        Some(_) => {
+            body::drain(request.into_body()).await;
+            return bad_request("digest_invalid", "x-sha256 is not 64 hexadecimal digits");
+        }
     };
     let mut body = request.into_body();
+    let mut upload = match shared.core.upload(name, sha256).await {
+        Ok(upload) => upload,
+        Err(error) => {
+            body::drain(body).await;
+            return refusal::reply(error);
+        }
+    };
     loop {
         match body::piece(&mut body).await {
             Ok(Some(piece)) => {
                 if let Err(error) = upload.write(piece).await {
+                    body::drain(body).await;
                     return refusal::reply(error);
                 }
             }
