@@ -5,7 +5,7 @@
 #
 #   quickjs.wasm  QuickJS-ng 0.11.0's `qjs`, 1.4 MB
 #     qjs --eval 'console.log(1 + 1)'
-#     qjs /work/script.js          with the script's folder as a preopened one
+#     qjs /data/script.js          with the script's folder as a preopened one
 #     qjs --std --eval 'std.evalScript(std.in.readAsString())'     script on stdin
 #     Without any of these it is an interactive prompt, which does not end with
 #     its input. `std` and `os` (files, stdin) are there only with --std.
@@ -14,7 +14,7 @@
 #     folder and no variable
 #     python                       script on stdin, to its end, then runs it
 #     python -c 'print(1 + 1)'
-#     python /work/script.py       with the script's folder as a preopened one
+#     python /data/script.py       with the script's folder as a preopened one
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -26,16 +26,16 @@ fn cpython_runs_a_script_from_its_input_with_a_folder() {
     std::fs::write(folder.join("in.txt"), "from the host\n").unwrap();
     let script = "
 import os, sys
-print('python', sys.version_info.major, os.listdir('/work'))
-print(open('/work/in.txt').read().strip())
-open('/work/out.txt', 'w').write('from the guest\\n')
+print('python', sys.version_info.major, os.listdir('/data'))
+print(open('/data/in.txt').read().strip())
+open('/data/out.txt', 'w').write('from the guest\\n')
 print('a warning', file=sys.stderr)
 sys.exit(3)
 ";
     let result = server.run(json!({
         "module": "python",
         "stdin": script,
-        "dirs": [{ "host": folder, "guest": "/work", "mode": "read-write" }],
+        "dirs": [{ "host": folder, "guest": "/data", "mode": "read-write" }],
     }));
     assert_eq!(result["outcome"], json!({ "kind": "exited", "code": 3 }), "{result:#}");
     assert_eq!(result["stdout"], "python 3 ['in.txt']\nfrom the host\n");
