@@ -161,17 +161,25 @@ fn a_server_that_cannot_start_is_quoted() {
         seen.err.contains("the server ended at once (exit status: 2)\n  | setting `spare_min`: is larger\n"),
         "{seen:?}"
     );
-    let missing = Fake::absent();
-    let seen = missing
-        .command(&["--start"])
+}
+
+#[test]
+fn a_server_that_is_nowhere_is_asked_for() {
+    // A copy, because the program under test may have a real server beside it.
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("hero_runner");
+    std::fs::copy(env!("CARGO_BIN_EXE_hero_runner"), &copy).unwrap();
+    let output = std::process::Command::new(copy)
+        .arg("--start")
+        .env_clear()
+        .env("HOME", folder.path())
         .env("HERO_BIN_DIR", "/missing")
         .env("PATH", "/missing")
         .output()
         .unwrap();
-    let seen = Seen::of(seen);
-    // The program under test may have a real server beside it.
-    assert!(seen.code == Some(0) || seen.err.contains("hero_runner_server is neither beside"), "{seen:?}");
-    missing.run(&["--stop", "-q"]);
+    let seen = Seen::of(output);
+    assert_eq!(seen.code, Some(1));
+    assert!(seen.err.contains("hero_runner_server is neither beside"), "{seen:?}");
 }
 
 #[test]
