@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use api::{LogKind, SessionState};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use frames::{Decoder, Kind, Report, Stream};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
@@ -21,6 +21,10 @@ use crate::slot::Exit;
 
 /// How much one read takes at most, in bytes.
 const READ: usize = 256 * 1024;
+
+/// What is shorter than this is copied out of the buffer, in bytes. Lines share what they were read into, and a few short
+/// ones would keep all of it in memory for as long as they are kept themselves.
+const COPY: usize = READ / 8;
 
 /// How long a line may stand open before it is shown as partial.
 const OPEN_LINE: Duration = Duration::from_millis(50);
@@ -213,7 +217,13 @@ fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, h
             }
         }
     }
-    let taken = heard.buffer.split_to(used).freeze();
+    let taken = if used < COPY {
+        let taken = Bytes::copy_from_slice(&heard.buffer[..used]);
+        heard.buffer.advance(used);
+        taken
+    } else {
+        heard.buffer.split_to(used).freeze()
+    };
     let mut lines = Vec::with_capacity(pieces.len());
     for (stream, ts_ms, range) in pieces {
         let kind = if stream == Some(Stream::Stderr) { LogKind::Stderr } else { LogKind::Stdout };
