@@ -99,8 +99,13 @@ fn a_server_that_is_told_to_stop_lets_short_sessions_end() {
 #[test]
 fn more_sessions_than_are_kept_go_oldest_first() {
     let mut server = Setup::new().set("history_max_sessions", 10).start();
-    let ids: Vec<String> = (0..40).map(|_| server.session(json!({ "module": "hello" }))).collect();
-    ids.iter().for_each(|id| drop(server.wait(id)));
+    // One after the other, so that they end in the order in which they began.
+    let one = |_| {
+        let id = server.session(json!({ "module": "hello" }));
+        let _ = server.wait(&id);
+        id
+    };
+    let ids: Vec<String> = (0..40).map(one).collect();
     let shown = |server: &Server| -> Vec<String> {
         let list = server.call("session_list", json!({ "limit": 1000 }));
         let sessions = list["sessions"].as_array().unwrap();
