@@ -368,32 +368,18 @@ unsafe fn called<const N: usize>(
     ffi::WasmEdge_Result { Code: 0 }
 }
 
-unsafe extern "C" fn fd_write(
-    data: *mut c_void,
-    frame: *const ffi::WasmEdge_CallingFrameContext,
-    parameters: *const ffi::WasmEdge_Value,
-    returns: *mut ffi::WasmEdge_Value,
-) -> ffi::WasmEdge_Result {
-    // SAFETY: these are the arguments of this very call.
-    unsafe { called(data, frame, parameters, returns, wasi::fd_write) }
+macro_rules! host_functions {
+    ($($name:ident),*) => {$(
+        unsafe extern "C" fn $name(
+            data: *mut c_void,
+            frame: *const ffi::WasmEdge_CallingFrameContext,
+            parameters: *const ffi::WasmEdge_Value,
+            returns: *mut ffi::WasmEdge_Value,
+        ) -> ffi::WasmEdge_Result {
+            // SAFETY: these are the arguments of this very call.
+            unsafe { called(data, frame, parameters, returns, wasi::$name) }
+        }
+    )*};
 }
 
-unsafe extern "C" fn fd_read(
-    data: *mut c_void,
-    frame: *const ffi::WasmEdge_CallingFrameContext,
-    parameters: *const ffi::WasmEdge_Value,
-    returns: *mut ffi::WasmEdge_Value,
-) -> ffi::WasmEdge_Result {
-    // SAFETY: these are the arguments of this very call.
-    unsafe { called(data, frame, parameters, returns, wasi::fd_read) }
-}
-
-unsafe extern "C" fn random_get(
-    data: *mut c_void,
-    frame: *const ffi::WasmEdge_CallingFrameContext,
-    parameters: *const ffi::WasmEdge_Value,
-    returns: *mut ffi::WasmEdge_Value,
-) -> ffi::WasmEdge_Result {
-    // SAFETY: these are the arguments of this very call.
-    unsafe { called(data, frame, parameters, returns, wasi::random_get) }
-}
+host_functions!(fd_write, fd_read, random_get);

@@ -12,7 +12,7 @@ pub const PREFIX_LEN: usize = 4;
 /// From the supervisor to the zygote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToZygote {
-    /// Fork a worker for this slot. Four descriptors come with it, in the order of [`WorkerFd`].
+    /// Fork a worker for this slot. Four descriptors come with it, in the order of [`FORK_FDS`].
     Fork {
         /// The slot; the zygote only repeats it.
         slot: u64,
@@ -36,20 +36,6 @@ pub struct TemplateSpec {
     pub compiled: bool,
     /// The most pages of 64 KiB that the guest's memory may have.
     pub max_pages: u32,
-}
-
-/// The descriptors of a worker, by their number in its process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub enum WorkerFd {
-    /// The guest's standard input.
-    Stdin = 0,
-    /// What the process itself prints (engine, libc, panics); also number 2.
-    Host = 1,
-    /// The control socket: the session comes in here.
-    Control = 3,
-    /// The frames go out here.
-    Frames = 4,
 }
 
 /// How many descriptors come with [`ToZygote::Template`]: control, module.

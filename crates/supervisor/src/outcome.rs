@@ -3,6 +3,7 @@
 use api::Outcome;
 use frames::Report;
 use frames::message::WaitStatus;
+use sys::pidfd::SIGABRT;
 
 /// Why the supervisor killed a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,9 +13,6 @@ pub(crate) enum Cause {
     /// Somebody asked for it.
     Stop,
 }
-
-/// The number on Linux.
-const SIGABRT: i32 = 6;
 
 /// The outcome. `status` is the kernel's word, `None` when the zygote was lost before it could pass it on;
 /// `report` is the worker's claim; `growth_refused` says that the engine refused memory during the run.

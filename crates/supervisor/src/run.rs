@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use api::{LogKind, SessionState};
+use api::LogKind;
 use bytes::{Buf, Bytes, BytesMut};
 use frames::{Decoder, Kind, Report, Stream};
+use sys::pidfd::{SIGKILL, SIGTERM};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -35,10 +36,6 @@ const AFTER_EXIT: Duration = Duration::from_secs(2);
 
 /// How long after a process has closed its pipes it is to be gone, before the zygote is asked for its word.
 const EXIT_OWED: Duration = Duration::from_secs(1);
-
-/// Signals, by their numbers on Linux.
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
 
 /// The reading ends of a session's pipes.
 pub(crate) struct Pipes {
@@ -259,5 +256,4 @@ fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, hear
         info.max_rss_kb = exit.map(|exit| exit.max_rss_kb);
     }
     shared.ended(session, outcome);
-    debug_assert!(session.state() != SessionState::Running);
 }

@@ -59,7 +59,7 @@ impl Slot {
         for fd in [&stdin, &frames, &host] {
             nonblocking(fd)?;
         }
-        // The order of frames::message::WorkerFd.
+        // The order of frames::message::FORK_FDS.
         zygote.fork(
             number,
             [their_stdin.as_fd(), their_host.as_fd(), their_control.as_fd(), their_frames.as_fd()],

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -34,9 +35,6 @@ pub(crate) const TEMPLATE_IDLE: Duration = Duration::from_secs(60);
 
 /// How many modules' uses are counted at once.
 const COUNTED: usize = 1024;
-
-/// SIGKILL, by its number on Linux.
-const SIGKILL: i32 = 9;
 
 /// What a template is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -139,12 +137,12 @@ impl Shared {
         let Some(mut stem) = core.stems.remove(&id) else { return };
         if let Some(pidfd) = stem.pidfd.take() {
             // One that does not answer does not read the end of its control socket either.
-            let _ = sys::pidfd::send_signal(pidfd, SIGKILL);
+            let _ = sys::pidfd::send_signal(pidfd, sys::pidfd::SIGKILL);
         }
         // Each goes in front of the one before, so the last goes first.
         for no in stem.pool.take_queue().into_iter().rev() {
             if let Some(session) = core.sessions.get(&no) {
-                session.stem.store(ROOT, std::sync::atomic::Ordering::Relaxed);
+                session.stem.store(ROOT, Relaxed);
             }
             self.step_in(&mut core, ROOT, Event::Resubmit(no));
         }

@@ -55,18 +55,14 @@ impl ZygoteProcess {
     /// # Errors
     /// When it ends, says something else first, or takes too long.
     pub async fn warm(self) -> io::Result<Zygote> {
-        let listener = Listener::new(&self.control)?;
-        let mut zygote =
-            Zygote { process: self, listener, pid: 0, engine: String::new(), growth_refused: Vec::new() };
-        let first =
-            tokio::time::timeout(WARM_DEADLINE, zygote.listener.receive()).await.map_err(|_| {
-                io::Error::new(io::ErrorKind::TimedOut, "the zygote did not become warm in 30 s")
-            })??;
-        let FromZygote::Ready { pid, engine, growth_refused } = first.0 else {
+        let mut listener = Listener::new(&self.control)?;
+        let (first, _) = tokio::time::timeout(WARM_DEADLINE, listener.receive()).await.map_err(|_| {
+            io::Error::new(io::ErrorKind::TimedOut, "the zygote did not become warm in 30 s")
+        })??;
+        let FromZygote::Ready { pid, engine, growth_refused } = first else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the zygote began with something else"));
         };
-        (zygote.pid, zygote.engine, zygote.growth_refused) = (pid, engine, growth_refused);
-        Ok(zygote)
+        Ok(Zygote { process: self, listener, pid, engine, growth_refused })
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
+pub use libc::{SIGABRT, SIGKILL, SIGTERM};
+
 /// Opens a descriptor for a process.
 ///
 /// # Errors

@@ -43,12 +43,10 @@ impl Supervisor {
         };
         let filter = Filter { state: request.state, module: request.module, label: request.label };
         // Memory is newer than the history: what is in both counts as memory has it.
-        let (live, oldest) = {
+        let live: Vec<_> = {
             let core = lock(&self.shared.core);
             let range = ..before.unwrap_or(SessionNo::MAX);
-            let live: Vec<_> =
-                core.sessions.range(range).rev().map(|(no, found)| (*no, Arc::clone(found))).collect();
-            (live, core.sessions.keys().next().copied())
+            core.sessions.range(range).rev().map(|(no, found)| (*no, Arc::clone(found))).collect()
         };
         let mut found: BTreeMap<SessionNo, SessionInfo> = BTreeMap::new();
         let mut known = std::collections::HashSet::new();
@@ -61,16 +59,14 @@ impl Supervisor {
                 }
             }
         }
-        let enough = found.len() > limit as usize && found.keys().next() >= oldest.as_ref();
-        if !enough {
-            let shared = Arc::clone(&self.shared);
-            // What is in memory may come back from the history as well, perhaps in an older state.
-            let wanted = limit + 1 + u32::try_from(known.len()).unwrap_or(PAGE.1);
-            let past = crate::read::blocking(move || shared.history.list(&filter, before, wanted)).await?;
-            for record in past {
-                if !known.contains(&record.no) {
-                    found.insert(record.no, record.info);
-                }
+        let shared = Arc::clone(&self.shared);
+        // What is in memory may come back from the history as well, perhaps in an older state. The history is asked
+        // always: of two sessions, the one that began later may have left memory earlier.
+        let wanted = limit + 1 + u32::try_from(known.len()).unwrap_or(PAGE.1);
+        let past = crate::read::blocking(move || shared.history.list(&filter, before, wanted)).await?;
+        for record in past {
+            if !known.contains(&record.no) {
+                found.insert(record.no, record.info);
             }
         }
         let mut rows = found.into_iter().rev();
