@@ -38,6 +38,8 @@ pub enum ErrorCode {
     InvalidState,
     /// The module is used by a running session.
     ModuleInUse,
+    /// No template or runtime has this name.
+    TemplateNotFound,
     /// The server is draining and accepts no new session.
     Draining,
     /// The zygote is being replaced; nothing can start right now.
@@ -48,7 +50,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidParams,
         Self::SessionNotFound,
         Self::ModuleNotFound,
@@ -63,6 +65,7 @@ impl ErrorCode {
         Self::ResourceExhausted,
         Self::InvalidState,
         Self::ModuleInUse,
+        Self::TemplateNotFound,
         Self::Draining,
         Self::Unavailable,
         Self::Internal,
@@ -88,6 +91,7 @@ impl ErrorCode {
             Self::ModuleInUse => -33013,
             Self::Draining => -33014,
             Self::Unavailable => -33015,
+            Self::TemplateNotFound => -33016,
             Self::Internal => -32603,
         }
     }
@@ -111,6 +115,7 @@ impl ErrorCode {
             Self::InvalidState => "invalid_state",
             Self::ModuleInUse => "module_in_use",
             Self::Draining => "draining",
+            Self::TemplateNotFound => "template_not_found",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
@@ -144,6 +149,9 @@ impl ErrorCode {
             Self::ResourceExhausted => "wait, or give the machine or the server's limits more room",
             Self::InvalidState => "session_get shows the state",
             Self::ModuleInUse => "stop the sessions that use it, or wait for them",
+            Self::TemplateNotFound => {
+                "template_list shows the templates; `hero_runner runtime add` or template_create adds one"
+            }
             Self::Draining => "the server is stopping: start it again with `hero_runner --start`",
             Self::Unavailable => "try again in a moment",
             Self::Internal => "the server's log says more",

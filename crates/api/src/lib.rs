@@ -2,7 +2,7 @@
 //!
 //! Everything that crosses `rpc.sock` is a type of this crate: the methods with their parameters and
 //! replies ([`method`]), sessions ([`session`]) and their ends ([`outcome`]), log lines ([`log`]), modules
-//! ([`module`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
+//! ([`module`]), templates ([`template`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
 //! The OpenRPC document is generated from these types ([`openrpc`]), so it cannot say anything else.
 //! This crate knows no runtime and does no I/O.
 
@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod paths;
 pub mod session;
 pub mod stats;
+pub mod template;
 
 pub use error::{ErrorCode, ErrorData};
 pub use log::{LogKind, LogLine};

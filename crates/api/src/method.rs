@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::ErrorCode::{self, *};
-use crate::{log, module, session, stats};
+use crate::{log, module, session, stats, template};
 
 /// A method of the API. A client calls it by type; the server registers it by type; the OpenRPC document
 /// is made from it.
@@ -63,8 +63,8 @@ methods! {
         NoParams => stats::Health, [];
     SessionStartMethod = "session_start", "Starts a session: runs a module in a process of its own.",
         session::SessionStart => session::SessionStarted,
-        [ModuleNotFound, ModuleInvalid, ModuleImportMissing, ModuleUnsupported, PathNotAllowed, TooLarge,
-         QueueFull, ResourceExhausted, Draining, Unavailable];
+        [ModuleNotFound, ModuleInvalid, ModuleImportMissing, ModuleUnsupported, TemplateNotFound, PathNotAllowed,
+         TooLarge, QueueFull, ResourceExhausted, Draining, Unavailable];
     SessionStopMethod = "session_stop", "Stops a session: SIGTERM, then SIGKILL after the grace. It returns when the session ended.",
         session::SessionStop => session::Done, [SessionNotFound];
     SessionListMethod = "session_list", "Lists sessions, newest first, page by page.",
@@ -88,6 +88,15 @@ methods! {
         module::ModuleRef => module::ModuleDetail, [ModuleNotFound];
     ModuleRemoveMethod = "module_remove", "Removes a registered name, and the content once no name and no session uses it.",
         module::ModuleRef => session::Done, [ModuleNotFound, ModuleInUse, InvalidState];
+    TemplateCreateMethod = "template_create", "Keeps a module warm under a name, so that its sessions start by a fork. Returns at once; template_get shows when it is warm.",
+        template::TemplateCreate => template::TemplateInfo,
+        [NameInvalid, ModuleNotFound, ModuleUnsupported, PathNotAllowed, TooLarge, InvalidState];
+    TemplateListMethod = "template_list", "Lists the templates by name, those that the server made by itself included.",
+        NoParams => template::TemplateList, [];
+    TemplateGetMethod = "template_get", "Shows one template.",
+        template::TemplateRef => template::TemplateInfo, [TemplateNotFound];
+    TemplateRemoveMethod = "template_remove", "Removes a template. Its sessions run on to their end.",
+        template::TemplateRef => session::Done, [TemplateNotFound, InvalidState];
     StatsMethod = "stats", "Shows what the server does: sessions, pool, logs, memory.",
         NoParams => stats::Stats, [];
     DiscoverMethod = "rpc.discover", "Returns this document.",

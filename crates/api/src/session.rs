@@ -12,7 +12,9 @@ pub use crate::outcome::Outcome;
 #[serde(deny_unknown_fields)]
 pub struct SessionStart {
     /// A registered name (`hello`), a digest (`sha256:…`), or an absolute path in a folder that the server allows.
-    pub module: String,
+    /// Exactly one of `module`, `template` and `script` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
     /// Arguments after the program's name (`argv[1..]`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
@@ -52,6 +54,22 @@ pub struct SessionStart {
     /// Names and values to find the session by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The name of a template to start from, instead of a module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// The text of a script, instead of a module; `runtime` says what runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// The runtime of the script: the name of a template that is one, for example `javascript`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// The script's file name, for its messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script_name: Option<String>,
+    /// Answer with the result when the session ends within this time, in milliseconds, at most 600000. The session goes on
+    /// when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
 }
 
 /// A host folder that a guest may use.
@@ -115,11 +133,12 @@ impl SessionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StartKind {
-    /// A worker that was forked from the module's own template.
+    /// A worker that was forked from a template of its module.
     Warm,
     /// A worker that can run any module stood ready for it.
     Parked,
-    /// It had to wait until a worker was forked.
+    /// It had to wait until a worker was forked; or it asked for a template that is not warm, and its module was run from
+    /// the beginning.
     Cold,
 }
 
@@ -152,8 +171,11 @@ pub struct Limits {
 pub struct SessionInfo {
     /// The session's id.
     pub session_id: String,
-    /// What the request named as the module.
+    /// What the request named as the module; the template's module when it named a template or a runtime.
     pub module: String,
+    /// The template or runtime that the request named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// The module's content, `sha256:…`.
     pub digest: String,
     /// Where it stands.
@@ -256,6 +278,9 @@ pub struct SessionRef {
 pub struct SessionStarted {
     /// The new session's id.
     pub session_id: String,
+    /// How it ended, when the request said to wait and it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<SessionResult>,
 }
 
 /// What `session_stop` asks for.

@@ -62,4 +62,34 @@ pub struct Stats {
     pub zygote_rss_kb: Option<u64>,
     /// The engine and its version, for example `wasmedge 0.17.1`.
     pub engine: String,
+    /// What templates and sessions take of the memory.
+    pub memory: MemoryStats,
+}
+
+/// What templates and sessions take of the memory. A proportional set size counts a page that N processes share as
+/// 1/N of a page; the kernel's own memory for a process (page tables, stacks, descriptors) is not in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemoryStats {
+    /// What templates and their parked workers may take together, in KiB; beyond it, those that were not used for
+    /// the longest time go.
+    pub templates_budget_kb: u64,
+    /// What they take now, in KiB.
+    pub templates_pss_kb: u64,
+    /// How many templates were let go for want of room since the start.
+    pub templates_evicted_total: u64,
+    /// The templates that are warm.
+    pub templates: Vec<ProcessMemory>,
+    /// The sessions that run, the newest first, at most 32 of them.
+    pub sessions: Vec<ProcessMemory>,
+}
+
+/// The memory of one template with its parked workers, or of one session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessMemory {
+    /// The template's name, or the session's id.
+    pub name: String,
+    /// The process.
+    pub pid: u32,
+    /// The proportional set size in KiB.
+    pub pss_kb: u64,
 }

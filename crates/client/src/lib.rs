@@ -6,7 +6,7 @@
 //!
 //! # async fn example() -> Result<(), client::Error> {
 //! let client = client::Client::new(api::paths::rpc_socket(&api::paths::process_env));
-//! let request = SessionStart { module: "hello".into(), ..SessionStart::default() };
+//! let request = SessionStart { module: Some("hello".into()), ..SessionStart::default() };
 //! let session = client.call::<method::SessionStartMethod>(request).await?;
 //! let mut events = client.follow(&session.session_id, None);
 //! while let Some(event) = events.next().await {

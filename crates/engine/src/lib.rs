@@ -6,6 +6,7 @@
 
 pub mod wasi;
 
+use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::Path;
 
@@ -25,6 +26,14 @@ pub trait Stdio {
     /// # Errors
     /// When nothing can be written any more; the guest sees the errno.
     fn write(&mut self, output: Output, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Called before the guest reads standard input or waits until it can.
+    ///
+    /// # Errors
+    /// When there is none; the guest sees the errno.
+    fn stdin_wanted(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Reads standard input; 0 bytes are its end.
     ///
@@ -70,6 +79,8 @@ pub struct Run<'a> {
     pub dirs: &'a [Dir<'a>],
     /// The most pages of 64 KiB that the guest's memory may have.
     pub max_pages: u32,
+    /// An exported function to call before `_start`.
+    pub init: Option<&'a str>,
 }
 
 /// How a run ended, as the engine sees it.
@@ -86,6 +97,16 @@ pub enum Ending {
     },
     /// The module could not be loaded or instantiated.
     LoadFailed(String),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "it ended with exit code {code}"),
+            Self::Trapped { message, .. } => write!(f, "it trapped: {message}"),
+            Self::LoadFailed(message) => f.write_str(message),
+        }
+    }
 }
 
 /// Why an engine could not do what it was asked for.
@@ -112,11 +133,12 @@ pub trait Engine {
     fn run(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending;
 
     /// Loads and instantiates a module, so that a fork of this process can run it at once ([`Engine::run_prepared`]).
-    /// No thread may be left.
+    /// With [`Run::init`] that function is called too, with the arguments, environment, folders and streams given here;
+    /// without, the module gets none of them. No thread may be left.
     ///
     /// # Errors
-    /// When the runtime refuses the module.
-    fn prepare(&mut self, code: Code<'_>, max_pages: u32) -> Result<(), Error>;
+    /// When the runtime refuses the module, or it did not come to that point by itself.
+    fn prepare(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Result<(), Error>;
 
     /// Runs the module that was prepared, with these arguments, environment and folders; its memory limit is that of
     /// the preparation. `None` when none was.

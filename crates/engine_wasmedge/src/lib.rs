@@ -4,6 +4,8 @@
 //! through ours ([`wasi`]), which take the place of `fd_read`, `fd_write` and `random_get` in the engine's WASI
 //! module. Everything else of WASI is the engine's.
 
+mod host;
+mod poll;
 mod raw;
 mod wasi;
 
@@ -57,7 +59,7 @@ impl Engine for WasmEdge {
 
     fn warm(&mut self) -> Result<(), Error> {
         let bytes = wat::parse_str(WARMING).map_err(|error| Error(error.to_string()))?;
-        let run = Run { args: &["warm".to_owned()], env: &[], dirs: &[], max_pages: 16 };
+        let run = Run { args: &["warm".to_owned()], env: &[], dirs: &[], max_pages: 16, init: None };
         let (module, config) =
             raw::load_bytes(&bytes, run.max_pages).map_err(|fault| Error(fault.message))?;
         match run_loaded(module, config, &run, &mut Nowhere) {
@@ -73,10 +75,18 @@ impl Engine for WasmEdge {
         }
     }
 
-    fn prepare(&mut self, code: Code<'_>, max_pages: u32) -> Result<(), Error> {
+    fn prepare(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Result<(), Error> {
         let error = |fault: raw::Fault| Error(fault.message);
-        let (module, config) = raw::load_file(code.path, code.compiled, max_pages).map_err(error)?;
-        let wasi = raw::Wasi::create(&[], &[], &[]).map_err(error)?;
+        let (module, config) = raw::load_file(code.path, code.compiled, run.max_pages).map_err(error)?;
+        let wasi = raw::Wasi::create(run.args, run.env, &folders(run)).map_err(error)?;
+        if let Some(name) = run.init {
+            let instance =
+                wasi.with_streams(stdio, || raw::instantiate(module, config, &wasi)).map_err(error)?;
+            initialise(&wasi, &instance, name, stdio)
+                .map_err(|ending| Error(format!("its function {name:?}: {ending}")))?;
+            self.prepared = Some((wasi, instance));
+            return Ok(());
+        }
         let instance = raw::instantiate(module, config, &wasi).map_err(error)?;
         if wasi.missed() {
             // What it would have printed or drawn belongs to each session, not to all of them.
@@ -107,7 +117,30 @@ fn run_loaded(module: raw::Module, config: raw::Config, run: &Run<'_>, stdio: &m
         Ok(both) => both,
         Err(fault) => return Ending::LoadFailed(fault.message),
     };
+    if let Some(name) = run.init
+        && let Err(ending) = initialise(&wasi, &instance, name, stdio)
+    {
+        return ending;
+    }
     started(&wasi, &instance, stdio)
+}
+
+/// Calls an exported initialiser; an error is the end of the run.
+fn initialise(
+    wasi: &raw::Wasi,
+    instance: &raw::Instance,
+    name: &str,
+    stdio: &mut dyn Stdio,
+) -> Result<(), Ending> {
+    let function = instance.export(name).ok_or_else(|| {
+        Ending::LoadFailed(format!("the module exports no function {name:?} without parameters and results"))
+    })?;
+    match raw::call(wasi, instance, function, stdio) {
+        // A guest may leave for good here too, by `proc_exit`.
+        Ok(raw::Called::Returned) => Ok(()),
+        Ok(raw::Called::Exited(code)) => Err(Ending::Exited(code)),
+        Err(fault) => Err(Ending::Trapped { trap: trap_name(fault.code), message: fault.message }),
+    }
 }
 
 /// The folders of a run in the engine's notation.
@@ -120,8 +153,9 @@ fn folders(run: &Run<'_>) -> Vec<String> {
 }
 
 fn started(wasi: &raw::Wasi, instance: &raw::Instance, stdio: &mut dyn Stdio) -> Ending {
-    match raw::start(wasi, instance, stdio) {
-        Ok(code) => Ending::Exited(code),
+    match raw::call(wasi, instance, instance.start, stdio) {
+        Ok(raw::Called::Returned) => Ending::Exited(0),
+        Ok(raw::Called::Exited(code)) => Ending::Exited(code),
         Err(fault) => Ending::Trapped { trap: trap_name(fault.code), message: fault.message },
     }
 }

@@ -5,8 +5,7 @@
 //! copyable pointers to objects that live as long as the process.
 #![allow(unsafe_code, reason = "the engine has a C interface and no other")]
 
-use std::ffi::{CStr, CString, c_char, c_void};
-use std::marker::PhantomData;
+use std::ffi::{CStr, CString, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -14,7 +13,7 @@ use std::ptr;
 use engine::Stdio;
 use wasmedge_sys::ffi;
 
-use crate::wasi;
+use crate::host::{self, Host};
 
 /// What the engine says when it refuses.
 #[derive(Debug)]
@@ -136,14 +135,6 @@ pub(crate) struct Wasi {
     host: *mut Host,
 }
 
-/// What our functions get at: set for the time of a run.
-struct Host {
-    wasi: *const ffi::WasmEdge_ModuleInstanceContext,
-    stdio: Option<*mut dyn Stdio>,
-    /// The guest called one of our functions when there were no streams for it.
-    missed: bool,
-}
-
 struct Strings {
     /// Keeps what `pointers` point to.
     _owned: Vec<CString>,
@@ -181,9 +172,7 @@ impl Wasi {
             return Err(Fault::new("the engine could not set up WASI"));
         }
         let host = Box::into_raw(Box::new(Host { wasi: module, stdio: None, missed: false }));
-        replace(module, host, "fd_write", 4, fd_write);
-        replace(module, host, "fd_read", 4, fd_read);
-        replace(module, host, "random_get", 2, random_get);
+        host::install(module, host);
         Ok(Self { module, host })
     }
 }
@@ -208,40 +197,25 @@ impl Wasi {
     }
 }
 
-type HostFunction = unsafe extern "C" fn(
-    *mut c_void,
-    *const ffi::WasmEdge_CallingFrameContext,
-    *const ffi::WasmEdge_Value,
-    *mut ffi::WasmEdge_Value,
-) -> ffi::WasmEdge_Result;
-
-/// Puts a function of ours into the WASI module; one of the same name is no longer found there. All of them
-/// take some `i32` and return one.
-fn replace(
-    module: *mut ffi::WasmEdge_ModuleInstanceContext,
-    host: *mut Host,
-    name: &str,
-    parameters: u32,
-    function: HostFunction,
-) {
-    // SAFETY: the call takes and touches nothing.
-    let i32_type = unsafe { ffi::WasmEdge_ValTypeGenI32() };
-    let list = [i32_type; 8];
-    // SAFETY: the list is alive and longer than both lengths; the engine copies it.
-    let ty = unsafe { ffi::WasmEdge_FunctionTypeCreate(list.as_ptr(), parameters, list.as_ptr(), 1) };
-    // SAFETY: the type is alive; `host` lives as long as the process.
-    let instance = unsafe { ffi::WasmEdge_FunctionInstanceCreate(ty, Some(function), host.cast(), 0) };
-    // SAFETY: name and length belong together, and the string outlives the call, which copies it.
-    let name = unsafe { ffi::WasmEdge_StringWrap(name.as_ptr().cast(), name.len() as u32) };
-    // SAFETY: all three are alive; the module takes the function over.
-    unsafe { ffi::WasmEdge_ModuleInstanceAddFunction(module, name, instance) };
-}
-
 /// A module in memory, ready to start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instance {
     executor: *mut ffi::WasmEdge_ExecutorContext,
-    start: *mut ffi::WasmEdge_FunctionInstanceContext,
+    module: *mut ffi::WasmEdge_ModuleInstanceContext,
+    pub(crate) start: Function,
+}
+
+/// An exported function that takes nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Function(*mut ffi::WasmEdge_FunctionInstanceContext);
+
+/// How a call came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// The function returned.
+    Returned,
+    /// The guest called `proc_exit`.
+    Exited(i32),
 }
 
 /// Instantiates a module with its imports.
@@ -255,26 +229,58 @@ pub(crate) fn instantiate(module: Module, config: Config, wasi: &Wasi) -> Result
     let mut instance = ptr::null_mut();
     // SAFETY: all are alive; `instance` receives an object that is ours.
     check(unsafe { ffi::WasmEdge_ExecutorInstantiate(executor, &raw mut instance, store, module.0) })?;
-    let name = "_start";
-    // SAFETY: name and length belong together and outlive the call.
-    let name = unsafe { ffi::WasmEdge_StringWrap(name.as_ptr().cast(), name.len() as u32) };
-    // SAFETY: the instance is alive.
-    let start = unsafe { ffi::WasmEdge_ModuleInstanceFindFunction(instance, name) };
-    if start.is_null() {
-        return Err(Fault::new("the module exports no function `_start`"));
+    match export(instance, "_start") {
+        Some(start) => Ok(Instance { executor, module: instance, start }),
+        None => Err(Fault::new("the module exports no function `_start`")),
     }
-    Ok(Instance { executor, start })
 }
 
-/// Runs `_start` to its end; returns the guest's exit code.
-pub(crate) fn start(wasi: &Wasi, instance: &Instance, stdio: &mut dyn Stdio) -> Result<i32, Fault> {
-    // SAFETY: executor and function are alive; `_start` takes and returns nothing.
-    check(wasi.with_streams(stdio, || unsafe {
-        ffi::WasmEdge_ExecutorInvoke(instance.executor, instance.start, ptr::null(), 0, ptr::null_mut(), 0)
-    }))?;
-    // SAFETY: the module is alive. `proc_exit` is no error to the engine; a plain return leaves 0.
-    Ok(unsafe { ffi::WasmEdge_ModuleInstanceWASIGetExitCode(wasi.module) } as i32)
+/// The exported function of this name, if there is one and it takes nothing.
+fn export(instance: *const ffi::WasmEdge_ModuleInstanceContext, name: &str) -> Option<Function> {
+    let len = u32::try_from(name.len()).ok()?;
+    // SAFETY: name and length belong together and outlive the calls.
+    let name = unsafe { ffi::WasmEdge_StringWrap(name.as_ptr().cast(), len) };
+    // SAFETY: the instance is alive.
+    let function = unsafe { ffi::WasmEdge_ModuleInstanceFindFunction(instance, name) };
+    if function.is_null() {
+        return None;
+    }
+    // SAFETY: the function is alive, and so is its type.
+    let parameters = unsafe {
+        ffi::WasmEdge_FunctionTypeGetParametersLength(ffi::WasmEdge_FunctionInstanceGetFunctionType(function))
+    };
+    (parameters == 0).then_some(Function(function))
 }
+
+impl Instance {
+    /// The exported function of this name, if there is one and it takes nothing.
+    pub(crate) fn export(&self, name: &str) -> Option<Function> {
+        export(self.module, name)
+    }
+}
+
+/// Calls a function to its end; what it returns is dropped.
+pub(crate) fn call(
+    wasi: &Wasi,
+    instance: &Instance,
+    function: Function,
+    stdio: &mut dyn Stdio,
+) -> Result<Called, Fault> {
+    // SAFETY: executor and function are alive; the function takes nothing.
+    let result = wasi.with_streams(stdio, || unsafe {
+        ffi::WasmEdge_ExecutorInvoke(instance.executor, function.0, ptr::null(), 0, ptr::null_mut(), 0)
+    });
+    check(result)?;
+    // SAFETY: the call takes a plain value.
+    if unsafe { ffi::WasmEdge_ResultGetCode(result) } != TERMINATED {
+        return Ok(Called::Returned);
+    }
+    // SAFETY: the module is alive.
+    Ok(Called::Exited(unsafe { ffi::WasmEdge_ModuleInstanceWASIGetExitCode(wasi.module) } as i32))
+}
+
+/// The engine's code for `proc_exit`, which is no error to it.
+const TERMINATED: u32 = 1;
 
 impl Wasi {
     /// Gives the guest these standard streams while `body` runs.
@@ -295,91 +301,3 @@ impl Wasi {
         unsafe { (*self.host).missed }
     }
 }
-
-/// The guest during one call: its memory and its descriptors.
-#[derive(Clone, Copy)]
-pub(crate) struct Guest<'call> {
-    memory: *mut ffi::WasmEdge_MemoryInstanceContext,
-    wasi: *const ffi::WasmEdge_ModuleInstanceContext,
-    call: PhantomData<&'call ()>,
-}
-
-impl<'call> Guest<'call> {
-    /// The part of the guest's memory, or `None` when it is not all inside.
-    pub(crate) fn bytes(self, offset: u32, len: u32) -> Option<&'call mut [u8]> {
-        if len == 0 {
-            return Some(&mut []);
-        }
-        // SAFETY: the memory is alive; the engine returns null when the range is not inside.
-        let start =
-            unsafe { ffi::WasmEdge_MemoryInstanceGetPointer(self.memory, u64::from(offset), u64::from(len)) };
-        if start.is_null() {
-            return None;
-        }
-        // SAFETY: the engine says that `len` bytes are there. The guest stands still during the call, so nobody
-        // else changes or moves them; plain bytes have no invalid values. Slices of one call overlap when the
-        // guest says so: they are only handed to the kernel, never compared with each other or kept.
-        Some(unsafe { std::slice::from_raw_parts_mut(start, len as usize) })
-    }
-
-    /// The process's descriptor behind a number of the guest's.
-    pub(crate) fn native(self, fd: i32) -> Option<i32> {
-        let mut native = 0_u64;
-        // SAFETY: the WASI module is alive; `native` is a live variable.
-        let result =
-            unsafe { ffi::WasmEdge_ModuleInstanceWASIGetNativeHandler(self.wasi, fd, &raw mut native) };
-        (result == 0).then(|| i32::try_from(native).ok()).flatten()
-    }
-}
-
-/// Calls `body` with the parameters of a host function and stores the errno that it returns.
-///
-/// # Safety
-/// To be called only from a host function that was made by [`replace`], with that function's own arguments.
-unsafe fn called<const N: usize>(
-    data: *mut c_void,
-    frame: *const ffi::WasmEdge_CallingFrameContext,
-    parameters: *const ffi::WasmEdge_Value,
-    returns: *mut ffi::WasmEdge_Value,
-    body: fn(Guest<'_>, &mut dyn Stdio, [u32; N]) -> wasi::Errno,
-) -> ffi::WasmEdge_Result {
-    // SAFETY: `replace` put a host object there that lives as long as the process.
-    let host = unsafe { &mut *data.cast::<Host>() };
-    // SAFETY: the frame is that of the running call.
-    let memory = unsafe { ffi::WasmEdge_CallingFrameGetMemoryInstance(frame, 0) };
-    let errno = match host.stdio {
-        Some(stdio) if !memory.is_null() => {
-            // SAFETY: the type of the function has N parameters.
-            let parameters = unsafe { std::slice::from_raw_parts(parameters, N) };
-            let parameters = std::array::from_fn(|index| parameters[index].Value as u32);
-            // SAFETY: `start` set the pointer for the time of the run, and host functions do not nest.
-            let stdio = unsafe { &mut *stdio };
-            body(Guest { memory, wasi: host.wasi, call: PhantomData }, stdio, parameters)
-        }
-        _ => {
-            host.missed = true;
-            wasi::Errno::FAULT
-        }
-    };
-    // SAFETY: the call takes a plain value.
-    let value = unsafe { ffi::WasmEdge_ValueGenI32(i32::from(errno.0)) };
-    // SAFETY: the type of the function has one result, whose place this is.
-    unsafe { returns.write(value) };
-    ffi::WasmEdge_Result { Code: 0 }
-}
-
-macro_rules! host_functions {
-    ($($name:ident),*) => {$(
-        unsafe extern "C" fn $name(
-            data: *mut c_void,
-            frame: *const ffi::WasmEdge_CallingFrameContext,
-            parameters: *const ffi::WasmEdge_Value,
-            returns: *mut ffi::WasmEdge_Value,
-        ) -> ffi::WasmEdge_Result {
-            // SAFETY: these are the arguments of this very call.
-            unsafe { called(data, frame, parameters, returns, wasi::$name) }
-        }
-    )*};
-}
-
-host_functions!(fd_write, fd_read, random_get);

@@ -9,20 +9,21 @@ use std::os::fd::AsRawFd;
 
 use engine::{Output, Stdio};
 
-use crate::raw::Guest;
+use crate::host::Guest;
 
 /// An error number of WASI preview 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) u16);
 
 impl Errno {
-    const SUCCESS: Self = Self(0);
-    const BADF: Self = Self(8);
+    pub(crate) const SUCCESS: Self = Self(0);
+    pub(crate) const BADF: Self = Self(8);
     pub(crate) const FAULT: Self = Self(21);
-    const INVAL: Self = Self(28);
+    pub(crate) const INVAL: Self = Self(28);
+    pub(crate) const NOTSUP: Self = Self(58);
 
     /// The WASI number of an error of the kernel (the order of `errno` in the specification's witx file).
-    fn of(error: &io::Error) -> Self {
+    pub(crate) fn of(error: &io::Error) -> Self {
         // Linux numbers of x86-64 and aarch64, where they are the same.
         Self(match error.raw_os_error() {
             Some(1) => 63,   // EPERM
@@ -100,6 +101,11 @@ pub(crate) fn fd_write(
 /// `fd_read(fd, list, count, read) -> errno`
 pub(crate) fn fd_read(guest: Guest<'_>, stdio: &mut dyn Stdio, [fd, list, count, read]: [u32; 4]) -> Errno {
     let Some(native) = guest.native(fd as i32).and_then(sys::stdio::numbered) else { return Errno::BADF };
+    if native.as_raw_fd() == 0
+        && let Err(error) = stdio.stdin_wanted()
+    {
+        return Errno::of(&error);
+    }
     let buffers = match buffers(guest, list, count) {
         Ok(buffers) => buffers,
         Err(errno) => return errno,

@@ -17,29 +17,48 @@ pub enum ToZygote {
         /// The slot; the zygote only repeats it.
         slot: u64,
     },
-    /// Fork a template: a zygote for one module. Its control socket and the module come with it. It says
-    /// [`FromZygote::Ready`] on that socket when the module stands in memory, or closes it.
+    /// Fork a template: a zygote for one module. Three descriptors come with it, in the order of [`TEMPLATE_FDS`].
+    /// On its control socket it says [`FromZygote::Ready`] when it is warm, or [`FromZygote::NotWarm`] and leaves.
     Template {
         /// Its number; the zygote only repeats it.
         template: u64,
+        /// Its name, for the process title.
+        title: String,
         /// What it is to prepare.
         spec: TemplateSpec,
     },
 }
 
 /// What a template prepares.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TemplateSpec {
-    /// The module's name, for the process title.
-    pub name: String,
     /// Whether the descriptor holds a compiled artifact (made by this host's own compile process).
     pub compiled: bool,
     /// The most pages of 64 KiB that the guest's memory may have.
     pub max_pages: u32,
+    /// How far the module runs before the first fork.
+    pub warm: Warm,
+    /// All arguments that the module sees until then; the first is the program's name.
+    pub args: Vec<String>,
+    /// Its environment until then, as `NAME=value`.
+    pub env: Vec<String>,
+    /// The folders that it may use until then.
+    pub dirs: Vec<Dir>,
 }
 
-/// How many descriptors come with [`ToZygote::Template`]: control, module.
-pub const TEMPLATE_FDS: usize = 2;
+/// How far a module runs in a template before sessions are forked from it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Warm {
+    /// Not at all: it is loaded and instantiated. A session has its own arguments, environment and folders.
+    Instantiate,
+    /// An exported function of this name has returned. A session has its own arguments, environment and folders.
+    Export(String),
+    /// `_start` has come to its first read of standard input, and goes on from there in each session.
+    Stdin,
+}
+
+/// How many descriptors come with [`ToZygote::Template`]: control, module, host.
+pub const TEMPLATE_FDS: usize = 3;
 
 /// How many descriptors come with [`ToZygote::Fork`]: stdin, host, control, frames.
 pub const FORK_FDS: usize = 4;
@@ -62,6 +81,11 @@ pub enum FromZygote {
         slot: u64,
         /// The worker's process.
         pid: u32,
+    },
+    /// A template's module could not be brought to the point where sessions begin.
+    NotWarm {
+        /// Why.
+        why: String,
     },
     /// A template was forked and prepares its module. Its pidfd comes with the message.
     TemplateForked {
@@ -121,10 +145,14 @@ pub struct SessionSpec {
     pub dirs: Vec<Dir>,
     /// The most pages of 64 KiB that the guest's memory may have.
     pub max_pages: u32,
+    /// An exported function to call before `_start`, where no template has done so.
+    pub init: Option<String>,
+    /// After so much processor time, in milliseconds, it runs only when nothing else wants to; 0 is never.
+    pub yield_after_ms: u32,
 }
 
 /// A folder that a guest may use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dir {
     /// The host's path.
     pub host: String,

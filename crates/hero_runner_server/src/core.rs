@@ -82,6 +82,10 @@ impl Core for Supervisor {
             ModuleListMethod(core, _params) => core.module_list().await;
             ModuleGetMethod(core, params) => core.module_get(&params.name).await;
             ModuleRemoveMethod(core, params) => core.module_remove(&params.name).await;
+            TemplateCreateMethod(core, params) => core.template_create(params).await;
+            TemplateListMethod(core, _params) => core.template_list().await;
+            TemplateGetMethod(core, params) => core.template_get(&params.name).await;
+            TemplateRemoveMethod(core, params) => core.template_remove(&params.name).await;
             StatsMethod(core, _params) => Ok(core.stats().await);
         }
         methods.constant::<m::DiscoverMethod>(openrpc());

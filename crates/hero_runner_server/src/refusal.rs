@@ -75,7 +75,9 @@ impl From<Error> for Refusal {
 #[must_use]
 pub fn status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::SessionNotFound | ErrorCode::ModuleNotFound => StatusCode::NOT_FOUND,
+        ErrorCode::SessionNotFound | ErrorCode::ModuleNotFound | ErrorCode::TemplateNotFound => {
+            StatusCode::NOT_FOUND
+        }
         ErrorCode::InvalidParams | ErrorCode::NameInvalid | ErrorCode::PathNotAllowed => {
             StatusCode::BAD_REQUEST
         }

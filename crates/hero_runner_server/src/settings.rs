@@ -147,8 +147,16 @@ settings! {
     ring_lines: u32 = |_| 1024;
     /// Send the lines of every session to the system's log, unless the session says otherwise.
     forward_logs: bool = |_| false;
+    /// Processor time in milliseconds after which a session gives way to all that is not a long-running session; 0 is never.
+    session_yield_ms: u32 = |_| 10;
     /// Templates that the server makes by itself of modules that are used often; 0 makes none.
     templates_max: u32 = |_| 8;
+    /// A file in JSON that lists templates, each as template_create takes it; none when empty.
+    templates_file: PathBuf = |_| PathBuf::new();
+    /// How long a module may take to come to where its sessions begin, in milliseconds.
+    template_warm_ms: u64 = |_| 60_000;
+    /// Memory that templates and their parked workers may take together, in MiB; beyond it, the idle ones go.
+    templates_memory_mb: u64 = |_| 1024;
     /// Compile modules in the background.
     compile: bool = |_| true;
     /// The longest that a compile may take, in milliseconds.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use api::template::TemplateCreate;
 use supervisor::zygote::ZygoteProcess;
 use supervisor::{Config, Supervisor, logs::Batch, pool};
 
@@ -69,7 +70,11 @@ impl WarmCore {
             output_limit_bytes: settings.output_limit_bytes,
             grace: Duration::from_millis(settings.grace_ms),
             ring_lines: count(settings.ring_lines),
+            yield_after_ms: settings.session_yield_ms,
             templates_max: count(settings.templates_max),
+            templates: read_templates(settings)?,
+            template_warm: Duration::from_millis(settings.template_warm_ms),
+            templates_memory_kb: settings.templates_memory_mb << 10,
             compile: settings.compile,
             compile_timeout: Duration::from_millis(settings.compile_timeout_ms),
             compile_memory_mb: settings.compile_memory_mb,
@@ -85,4 +90,16 @@ impl WarmCore {
         };
         Ok(Supervisor::start(config, self.zygote).await?)
     }
+}
+
+/// The templates that the file of the setting declares: a list of what `template_create` takes. A file that is named has
+/// to be there and to be right, like every other setting.
+fn read_templates(settings: &Settings) -> Result<Vec<TemplateCreate>> {
+    let path = &settings.templates_file;
+    if path.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let place = || format!("templates_file {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(place)?;
+    serde_json::from_str(&text).with_context(place)
 }

@@ -5,16 +5,18 @@
 //! the server never maps the engine, and so that a lost zygote can be replaced: a fork of the server itself
 //! is no longer possible once its runtime has threads.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
-use engine::{Code, Engine};
+use engine::Engine;
 use engine_wasmedge::WasmEdge;
 use frames::message::exit;
-use frames::{SessionSpec, TemplateSpec};
-use prefork::{CONTROL, FRAMES, Identity, Image, Link, STDIN, Zygote};
+use frames::{FromZygote, SessionSpec, TemplateSpec};
+use prefork::{CONTROL, FRAMES, Identity, Link, MODULE, Role, STDIN, Zygote};
+use sys::fork::exit_now;
 use sys::title::Title;
+use worker::{Printed, Warmed};
 
 const USAGE: &str = "usage: hero_runner_zygote --version
        hero_runner_zygote --zygote PARENT_PID
@@ -80,40 +82,91 @@ fn zygote(parent: i32) -> Result<(), String> {
     let mut engine = WasmEdge::default();
     engine.warm().map_err(|error| error.to_string())?;
     title.set("hero_runner: zygote");
-    Zygote::new(control, title).serve(&mut Warm { engine }).map_err(|error| error.to_string())
+    let zygote = Zygote::root(control, title).map_err(text)?;
+    exit_now(live(zygote, &mut engine, title, &Printed::default()))
 }
 
-/// The engine as an image to fork from.
-#[derive(Debug, Default)]
-struct Warm {
-    engine: WasmEdge,
-}
-
-impl Image for Warm {
-    fn identity(&self) -> Identity {
-        let growth_refused = self.engine.growth_refused().iter().map(|text| (*text).to_owned()).collect();
-        Identity { engine: self.engine.version(), growth_refused }
+/// Serves as a zygote, and then as whatever a fork has made of this process; the status to leave with.
+fn live(zygote: Zygote, engine: &mut WasmEdge, title: Title, printed: &Printed) -> i32 {
+    match zygote.serve(&identity(engine)) {
+        Ok(Role::Worker) => match session(title) {
+            Ok((spec, module)) => worker::serve(engine, &spec, module.as_fd(), FDS, printed),
+            Err(status) => status,
+        },
+        Ok(Role::Template(spec)) => template(engine, title, &spec),
+        Ok(Role::Ended) => exit::UNUSED,
+        Ok(Role::Broken) => exit::BROKEN,
+        Err(error) => {
+            eprintln!("hero_runner_zygote: {error}");
+            exit::BROKEN
+        }
     }
+}
 
-    fn work(&mut self, title: Title) -> i32 {
-        let Ok(control) = sys::child::inherited(CONTROL) else { return exit::BROKEN };
-        // There is one session; the socket is closed before the guest begins.
-        let (spec, fds) = match Link::new(control).receive::<SessionSpec>() {
-            Ok(Some(session)) => session,
-            // The supervisor has no use for this worker any more.
-            Ok(None) => return exit::UNUSED,
-            Err(_) => return exit::BROKEN,
+fn identity(engine: &WasmEdge) -> Identity {
+    let growth_refused = engine.growth_refused().iter().map(|text| (*text).to_owned()).collect();
+    Identity { engine: engine.version(), growth_refused }
+}
+
+const FDS: worker::Fds = worker::Fds { stdin: STDIN, frames: FRAMES };
+
+/// Waits until the supervisor has a session for this worker; the error is the status to leave with without one.
+fn session(title: Title) -> Result<(SessionSpec, OwnedFd), i32> {
+    let control = sys::child::inherited(CONTROL).map_err(|_| exit::BROKEN)?;
+    // There is one session; the socket is closed before the guest begins.
+    match Link::new(control).receive::<SessionSpec>() {
+        Ok(Some((spec, fds))) => {
+            let module = fds.into_iter().next().ok_or(exit::BROKEN)?;
+            title.set(&format!("hero_runner: {}", spec.session_id));
+            Ok((spec, module))
+        }
+        // The supervisor has no use for this worker any more.
+        Ok(None) => Err(exit::UNUSED),
+        Err(_) => Err(exit::BROKEN),
+    }
+}
+
+/// Prepares a module and serves as its zygote; the status to leave with.
+fn template(engine: &mut WasmEdge, title: Title, spec: &TemplateSpec) -> i32 {
+    let (Ok(control), Some(module)) = (sys::child::inherited(CONTROL), sys::stdio::numbered(MODULE)) else {
+        return exit::BROKEN;
+    };
+    let identity = identity(engine);
+    let mut control = Some(control);
+    let mut fork = || {
+        let (Some(control), Ok(guest)) = (control.take(), sys::child::open_fds(MODULE + 1)) else {
+            exit_now(exit::BROKEN)
         };
-        let Some(module) = fds.first() else { return exit::BROKEN };
-        title.set(&format!("hero_runner: {}", spec.session_id));
-        worker::serve(&mut self.engine, &spec, module.as_fd(), worker::Fds { stdin: STDIN, frames: FRAMES })
+        slim();
+        match Zygote::new(control, title).keeping(guest).serve(&identity) {
+            // The module goes on in the session, from here.
+            Ok(Role::Worker) => session(title).map_or_else(|status| exit_now(status), |(spec, _)| spec),
+            Ok(Role::Ended) => exit_now(exit::UNUSED),
+            Ok(Role::Broken | Role::Template(_)) | Err(_) => exit_now(exit::BROKEN),
+        }
+    };
+    match worker::warm(engine, spec, module, FDS, &mut fork) {
+        Ok(Warmed::Session(status)) => status,
+        Ok(Warmed::Template(printed)) => match control {
+            Some(control) => {
+                slim();
+                live(Zygote::new(control, title), engine, title, &printed)
+            }
+            None => exit::BROKEN,
+        },
+        Err(why) => {
+            if let Some(control) = control {
+                // A supervisor that is gone needs no reason.
+                let _ = Link::new(control).send(&FromZygote::NotWarm { why }, &[]);
+            }
+            exit::LOAD_FAILED
+        }
     }
+}
 
-    fn prepare(&mut self, spec: &TemplateSpec, module: OwnedFd) -> Result<(), String> {
-        let path = format!("/proc/self/fd/{}", module.as_raw_fd());
-        let code = Code { path: Path::new(&path), compiled: spec.compiled };
-        self.engine.prepare(code, spec.max_pages).map_err(|error| error.to_string())
-    }
+/// Makes this process cheap to fork. It works without, only slower.
+fn slim() {
+    let _ = sys::memory::collapse();
 }
 
 /// For the benchmark: for every line on standard input, forks 50 times from the warm process, waits for each child,
@@ -128,7 +181,7 @@ fn fork_floor() -> Result<(), String> {
         for _ in 0..50 {
             let begin = std::time::Instant::now();
             match sys::fork::fork_single_threaded().map_err(text)? {
-                sys::fork::Fork::Child => sys::fork::exit_now(0),
+                sys::fork::Fork::Child => exit_now(0),
                 sys::fork::Fork::Parent { pid, .. } => sys::rusage::wait(pid.as_raw()).map_err(text)?,
             };
             line.push_str(&format!("{} ", begin.elapsed().as_nanos()));
@@ -149,6 +202,6 @@ fn compile(module: &Path, artifact: &Path, limits: [&str; 3]) -> Result<(), Stri
     sys::child::limit_compile(u64::from(seconds), u64::from(megabytes) << 20).map_err(text)?;
     sys::child::no_new_privileges().map_err(text)?;
     // Sessions that run now matter more than those that would run faster later.
-    sys::child::run_when_idle().map_err(text)?;
+    sys::sched::run_when_idle().map_err(text)?;
     WasmEdge::default().compile(module, artifact).map_err(|error| error.to_string())
 }

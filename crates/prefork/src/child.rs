@@ -2,9 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use frames::TemplateSpec;
 use sys::child;
 use sys::title::Title;
 
@@ -17,9 +15,8 @@ pub const CONTROL: RawFd = 3;
 /// The pipe that the frames go out of.
 pub const FRAMES: RawFd = 4;
 
-/// In a template: where the process's own errors go, and the module's file. 0 and 1 stay free for its workers'.
-const ERRORS: RawFd = 2;
-const MODULE: RawFd = 4;
+/// In a template: the module's file. Its control socket and its host pipe have a worker's numbers.
+pub const MODULE: RawFd = 4;
 
 /// Open descriptors of a worker. A guest's files count, so does the engine's own handful.
 const MAX_FDS: u64 = 256;
@@ -35,47 +32,52 @@ pub(crate) struct ChildFds {
     pub(crate) frames: OwnedFd,
 }
 
-/// What all workers inherit, done once in the zygote instead of once for each of them.
+/// The descriptors of one template, as they came with the request to fork.
+#[derive(Debug)]
+pub(crate) struct TemplateFds {
+    pub(crate) control: OwnedFd,
+    pub(crate) module: OwnedFd,
+    pub(crate) host: OwnedFd,
+}
+
+/// What templates and workers inherit, done once in the root zygote instead of once for each of them. Inside a guest that
+/// runs, which is where a template may fork, the engine's handlers have to stay as they are.
 pub(crate) fn prepare() -> io::Result<()> {
     // Default actions for all signals: neither the runtime of the language nor the engine's handlers of another run
     // have a say in a worker. Broken pipes and full quotas become errnos.
     child::reset_signals()?;
     child::ignore_write_signals()?;
+    sys::sched::prepare_to_yield()?;
     // The limits that hold (see sys::child::Limits for those that would not); the zygote itself needs less.
     child::limit(child::Limits { max_fds: MAX_FDS, max_file: MAX_FILE })?;
     // Nothing that is executed from here on could gain privileges. It cannot be taken back.
     child::no_new_privileges()?;
-    // No network, no other programs, no reach into other processes. A template inherits the filter and is here again.
-    if !INHERITED.swap(true, Ordering::Relaxed) {
-        sys::filter::refuse_system_calls()?;
-    }
-    Ok(())
+    // No network, no other programs, no reach into other processes.
+    sys::filter::refuse_system_calls()
 }
 
-/// Whether this process, or the one that it was forked from, has the filter.
-static INHERITED: AtomicBool = AtomicBool::new(false);
-
-/// Makes this process, which was just forked, a template; returns its control socket and the module's file.
-pub(crate) fn set_up_template(
-    control: OwnedFd,
-    module: OwnedFd,
-    zygote: i32,
-    title: Title,
-    spec: &TemplateSpec,
-) -> io::Result<(OwnedFd, OwnedFd)> {
-    // The same steps as for a worker, as far as they apply. What the engine prints goes where the zygote's goes.
+/// Makes this process, which was just forked, a template.
+pub(crate) fn set_up_template(fds: TemplateFds, zygote: i32, title: Title, name: &str) -> io::Result<()> {
+    // The same steps as for a worker, as far as they apply. A guest that looks at its standard streams before it reads
+    // finds what it will find in a session: pipes.
     child::die_with_parent(zygote)?;
-    let errors = sys::stdio::numbered(ERRORS).ok_or(io::ErrorKind::NotFound)?.try_clone_to_owned()?;
-    child::keep_only(vec![errors, control, module], &[ERRORS, CONTROL, MODULE])?;
+    let (stdin, _) = std::io::pipe()?;
+    let host_again = fds.host.as_fd().try_clone_to_owned()?;
+    child::keep_only(
+        vec![stdin.into(), fds.host, host_again, fds.control, fds.module],
+        &[STDIN, HOST, HOST + 1, CONTROL, MODULE],
+        &[],
+    )?;
     child::unblock_signals()?;
     child::new_session()?;
     child::become_subreaper()?;
-    title.set(&format!("hero_runner: template {}", spec.name));
-    Ok((child::inherited(CONTROL)?, child::inherited(MODULE)?))
+    title.set(&format!("hero_runner: template {name}"));
+    Ok(())
 }
 
-/// Makes this process, which was just forked, a worker. `zygote` is the pid of the process that forked it.
-pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title) -> io::Result<()> {
+/// Makes this process, which was just forked, a worker. `zygote` is the pid of the process that forked it; `guest` are
+/// the descriptors that the guest has open already.
+pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title, guest: &[RawFd]) -> io::Result<()> {
     // 1. Die with the zygote, first of all: whatever fails below, nothing is left behind. The check that the
     //    zygote still lives closes the moment between fork and this call.
     child::die_with_parent(zygote)?;
@@ -85,7 +87,12 @@ pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title) -> io::Result<()>
     child::keep_only(
         vec![fds.stdin, fds.host, host_again, fds.control, fds.frames],
         &[STDIN, HOST, HOST + 1, CONTROL, FRAMES],
+        guest,
     )?;
+    // The place in an open file is the file's, not the process's: each session gets its own.
+    for fd in guest {
+        child::reopen(*fd)?;
+    }
     // 3. Nothing blocked: the zygote blocks SIGCHLD. The actions are inherited from `prepare`.
     child::unblock_signals()?;
     // 4. A session and process group of its own: a signal to the server's group, as Ctrl-C sends it, is none of

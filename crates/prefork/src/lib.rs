@@ -5,6 +5,6 @@ mod child;
 mod link;
 mod zygote;
 
-pub use child::{CONTROL, FRAMES, HOST, STDIN};
+pub use child::{CONTROL, FRAMES, HOST, MODULE, STDIN};
 pub use link::{Link, LinkError};
-pub use zygote::{Identity, Image, Zygote};
+pub use zygote::{Identity, Role, Zygote};

@@ -1,19 +1,20 @@
 //! The zygote's loop: fork when told to, reap when a worker ends, leave when the supervisor is gone.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
-use frames::message::{FORK_FDS, TEMPLATE_FDS, WaitStatus, exit};
+use frames::message::{FORK_FDS, TEMPLATE_FDS, WaitStatus};
 use frames::{FromZygote, TemplateSpec, ToZygote};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use sys::fork::{Fork, exit_now, fork_single_threaded};
+use sys::fork::{Fork, fork_single_threaded};
 use sys::title::Title;
 
-use crate::child::{ChildFds, prepare, set_up, set_up_template};
+use crate::child::{ChildFds, TemplateFds, prepare, set_up, set_up_template};
 use crate::link::{Link, LinkError};
 
 /// What the zygote says of itself.
@@ -25,19 +26,19 @@ pub struct Identity {
     pub growth_refused: Vec<String>,
 }
 
-/// What a zygote holds in memory for its workers: the warm engine, and in a template one module.
-pub trait Image {
-    /// What the zygote says of itself.
-    fn identity(&self) -> Identity;
-
-    /// What a worker does, in the forked process, which ends with the status that this returns.
-    fn work(&mut self, title: Title) -> i32;
-
-    /// Brings a module into memory, in the process of a new template. No thread may be left.
-    ///
-    /// # Errors
-    /// Why it cannot be had; the template then ends.
-    fn prepare(&mut self, spec: &TemplateSpec, module: OwnedFd) -> Result<(), String>;
+/// What this process is when [`Zygote::serve`] returns.
+#[derive(Debug)]
+pub enum Role {
+    /// A worker: just forked, set up, with the descriptors [`STDIN`](crate::STDIN), [`HOST`](crate::HOST),
+    /// [`CONTROL`](crate::CONTROL) and [`FRAMES`](crate::FRAMES).
+    Worker,
+    /// A template to be: just forked and set up. Its control socket and its module's file have the numbers
+    /// [`CONTROL`](crate::CONTROL) and [`MODULE`](crate::MODULE).
+    Template(TemplateSpec),
+    /// The zygote still, and its work is over: the supervisor has closed the control socket.
+    Ended,
+    /// Just forked, and broken: it has to leave with [`frames::message::exit::BROKEN`].
+    Broken,
 }
 
 /// The zygote. It has one thread, from the beginning to the end.
@@ -49,6 +50,8 @@ pub struct Zygote {
     workers: HashMap<i32, u64>,
     /// The templates that were forked.
     templates: Vec<i32>,
+    /// Descriptors of a guest that runs in this process; workers keep them.
+    guest: Vec<RawFd>,
     pid: i32,
 }
 
@@ -61,28 +64,43 @@ impl Zygote {
             title,
             workers: HashMap::new(),
             templates: Vec::new(),
+            guest: Vec::new(),
             pid: std::process::id() as i32,
         }
     }
 
-    /// Serves until the supervisor closes the control socket.
+    /// The root zygote: as [`Zygote::new`], and this process gets the limits that all its descendants inherit.
     ///
-    /// When this returns and the process ends, the kernel kills all workers (their death signal).
+    /// # Errors
+    /// The errno of the call that failed.
+    pub fn root(control: OwnedFd, title: Title) -> io::Result<Self> {
+        prepare()?;
+        Ok(Self::new(control, title))
+    }
+
+    /// Workers keep these descriptors, which a guest in this process has open, each with a file position of its own.
+    #[must_use]
+    pub fn keeping(mut self, guest: Vec<RawFd>) -> Self {
+        self.guest = guest;
+        self
+    }
+
+    /// Serves until the supervisor closes the control socket; returns then, and in every process that it forks.
+    ///
+    /// When the zygote's process ends, the kernel kills all its workers (their death signal).
     ///
     /// # Errors
     /// When the control socket or a basic call of the kernel fails; the supervisor then starts another zygote.
-    pub fn serve(mut self, image: &mut dyn Image) -> Result<(), LinkError> {
-        prepare()?;
+    pub fn serve(mut self, identity: &Identity) -> Result<Role, LinkError> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).map_err(std::io::Error::from)?;
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).map_err(io::Error::from)?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-            .map_err(std::io::Error::from)?;
-        let identity = image.identity();
+            .map_err(io::Error::from)?;
         let ready = FromZygote::Ready {
             pid: self.pid as u32,
-            engine: identity.engine,
-            growth_refused: identity.growth_refused,
+            engine: identity.engine.clone(),
+            growth_refused: identity.growth_refused.clone(),
         };
         self.link.send(&ready, &[])?;
         loop {
@@ -98,7 +116,7 @@ impl Zygote {
                         ended = fds[1].revents().is_some_and(|events| !events.is_empty());
                     }
                     Err(Errno::EINTR) => {}
-                    Err(error) => return Err(std::io::Error::from(error).into()),
+                    Err(error) => return Err(io::Error::from(error).into()),
                 }
             }
             // Reaping comes first: somebody waits for that result.
@@ -107,15 +125,20 @@ impl Zygote {
                 self.reap()?;
             }
             if told {
-                match self.link.receive::<ToZygote>()? {
-                    Some((ToZygote::Fork { slot }, fds)) => self.fork(slot, fds, image)?,
-                    Some((ToZygote::Template { template, spec }, fds)) => {
-                        self.template(template, &spec, fds, image)?;
+                let role = match self.link.receive::<ToZygote>()? {
+                    Some((ToZygote::Fork { slot }, fds)) => self.fork(slot, fds)?,
+                    Some((ToZygote::Template { template, title, spec }, fds)) => {
+                        self.template(template, &title, spec, fds)?
                     }
                     None => {
                         self.end();
-                        return Ok(());
+                        return Ok(Role::Ended);
                     }
+                };
+                if let Some(role) = role {
+                    // In the child, the numbers of these descriptors stand for others by now.
+                    std::mem::forget((self, children));
+                    return Ok(role);
                 }
             }
         }
@@ -133,26 +156,29 @@ impl Zygote {
         while let Ok(Some(_)) = sys::rusage::wait(-1) {}
     }
 
-    fn fork(&mut self, slot: u64, fds: Vec<OwnedFd>, image: &mut dyn Image) -> Result<(), LinkError> {
+    /// Forks a worker. The role is the child's; the zygote has none.
+    fn fork(&mut self, slot: u64, fds: Vec<OwnedFd>) -> Result<Option<Role>, LinkError> {
         let failed = |errno: i32| FromZygote::ForkFailed { slot, errno };
         let Ok([stdin, host, control, frames]) = <[OwnedFd; FORK_FDS]>::try_from(fds) else {
             // This process had no room for them.
-            return self.link.send(&failed(Errno::EMFILE as i32), &[]);
+            self.link.send(&failed(Errno::EMFILE as i32), &[])?;
+            return Ok(None);
         };
         match fork_single_threaded() {
             Ok(Fork::Child) => {
-                let status = match set_up(ChildFds { stdin, host, control, frames }, self.pid, self.title) {
-                    Ok(()) => image.work(self.title),
-                    Err(_) => frames::message::exit::BROKEN,
-                };
-                exit_now(status)
+                let fds = ChildFds { stdin, host, control, frames };
+                let done = set_up(fds, self.pid, self.title, &self.guest);
+                return Ok(Some(done.map_or(Role::Broken, |()| Role::Worker)));
             }
             Ok(Fork::Parent { pid, pidfd }) => {
                 self.workers.insert(pid.as_raw(), slot);
-                self.link.send(&FromZygote::Forked { slot, pid: pid.as_raw() as u32 }, &[pidfd.as_fd()])
+                self.link.send(&FromZygote::Forked { slot, pid: pid.as_raw() as u32 }, &[pidfd.as_fd()])?;
             }
-            Err(error) => self.link.send(&failed(error.raw_os_error().unwrap_or(Errno::ENOTSUP as i32)), &[]),
+            Err(error) => {
+                self.link.send(&failed(error.raw_os_error().unwrap_or(Errno::ENOTSUP as i32)), &[])?;
+            }
         }
+        Ok(None)
     }
 
     /// Forks a zygote for one module. It is a child like a worker, but not in a slot: when it ends, its control socket
@@ -160,32 +186,29 @@ impl Zygote {
     fn template(
         &mut self,
         template: u64,
-        spec: &TemplateSpec,
+        title: &str,
+        spec: TemplateSpec,
         fds: Vec<OwnedFd>,
-        image: &mut dyn Image,
-    ) -> Result<(), LinkError> {
+    ) -> Result<Option<Role>, LinkError> {
         let failed = FromZygote::TemplateFailed { template };
-        let Ok([control, module]) = <[OwnedFd; TEMPLATE_FDS]>::try_from(fds) else {
-            return self.link.send(&failed, &[]);
+        let Ok([control, module, host]) = <[OwnedFd; TEMPLATE_FDS]>::try_from(fds) else {
+            self.link.send(&failed, &[])?;
+            return Ok(None);
         };
         match fork_single_threaded() {
             Ok(Fork::Child) => {
-                let status = match set_up_template(control, module, self.pid, self.title, spec) {
-                    Ok((control, module)) => match image.prepare(spec, module) {
-                        Ok(()) => i32::from(Self::new(control, self.title).serve(image).is_err()),
-                        Err(_) => exit::LOAD_FAILED,
-                    },
-                    Err(_) => exit::BROKEN,
-                };
-                exit_now(status)
+                let fds = TemplateFds { control, module, host };
+                let done = set_up_template(fds, self.pid, self.title, title);
+                return Ok(Some(done.map_or(Role::Broken, |()| Role::Template(spec))));
             }
             Ok(Fork::Parent { pid, pidfd }) => {
                 self.templates.push(pid.as_raw());
                 let forked = FromZygote::TemplateForked { template, pid: pid.as_raw() as u32 };
-                self.link.send(&forked, &[pidfd.as_fd()])
+                self.link.send(&forked, &[pidfd.as_fd()])?;
             }
-            Err(_) => self.link.send(&failed, &[]),
+            Err(_) => self.link.send(&failed, &[])?,
         }
+        Ok(None)
     }
 
     fn reap(&mut self) -> Result<(), LinkError> {

@@ -14,7 +14,7 @@ use crate::Result;
 const FILE: &str = "hero_runner.db";
 
 /// `user_version` of a database that this build writes. Version 0 is an empty file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a connection waits for another one's write transaction.
 const BUSY: Duration = Duration::from_secs(5);
@@ -23,7 +23,11 @@ const BUSY: Duration = Duration::from_secs(5);
 /// cheaper. This is between the two, by measurement.
 pub(crate) const PAGE: u32 = 8192;
 
+/// The tables of version 1.
 const SCHEMA: &str = include_str!("schema.sql");
+
+/// What version 2 added: templates, each as its request in JSON.
+const TEMPLATES: &str = "CREATE TABLE templates (name TEXT PRIMARY KEY, spec TEXT NOT NULL) WITHOUT ROWID;";
 
 /// A database that was opened, checked and brought to this build's schema. Connections are made from it.
 #[derive(Debug)]
@@ -122,6 +126,12 @@ impl Database {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             let transaction = connection.transaction()?;
             transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", 1)?;
+            transaction.commit()?;
+        }
+        if version < 2 {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(TEMPLATES)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
         }
@@ -308,7 +318,7 @@ mod tests {
     fn a_database_of_somebody_else_is_moved_aside() {
         let dir = tempfile::tempdir().unwrap();
         let other = Connection::open(dir.path().join(FILE)).unwrap();
-        other.execute_batch("CREATE TABLE t(x); PRAGMA user_version = 1").unwrap();
+        other.execute_batch("CREATE TABLE t(x); PRAGMA user_version = 2").unwrap();
         drop(other);
         assert!(Database::open(dir.path()).unwrap().quarantined().is_some());
     }

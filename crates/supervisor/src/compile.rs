@@ -79,7 +79,10 @@ async fn compile(shared: &Arc<Shared>, digest: &str) {
         Err(error) => Err(error.message),
     };
     match result {
-        Ok(()) => tracing::info!(digest, ms = began.elapsed().as_millis() as u64, "compiled"),
+        Ok(()) => {
+            tracing::info!(digest, ms = began.elapsed().as_millis() as u64, "compiled");
+            shared.refresh_all();
+        }
         Err(why) => {
             tracing::warn!(digest, why, "not compiled; it runs interpreted");
             let _ = modules.set_artifact(digest, ArtifactState::Failed { why });

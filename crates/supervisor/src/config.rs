@@ -34,8 +34,16 @@ pub struct Config {
     pub grace: Duration,
     /// Lines that a session keeps in memory.
     pub ring_lines: usize,
-    /// How many templates there may be; 0 makes none.
+    /// After so much processor time, in milliseconds, a session runs only when nothing else wants to; 0 is never.
+    pub yield_after_ms: u32,
+    /// How many templates the server makes by itself at most; 0 makes none.
     pub templates_max: usize,
+    /// Templates that a file declares.
+    pub templates: Vec<api::template::TemplateCreate>,
+    /// How long a module may take to come to the point where its sessions begin.
+    pub template_warm: Duration,
+    /// How much memory templates may take together, with their parked workers, in KiB.
+    pub templates_memory_kb: u64,
     /// Whether modules are compiled in the background.
     pub compile: bool,
     /// How long compiling one module may take.

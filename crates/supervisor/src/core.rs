@@ -24,7 +24,7 @@ use crate::run::{Pipes, run};
 use crate::session::{Session, Waiting, lock, now_ms};
 use crate::slot::{Exit, Slot, hand_over};
 use crate::stdin::feed;
-use crate::templates::Templates;
+use crate::templates::{Made, Templates};
 use crate::zygote::ZygoteSender;
 
 /// How many bytes may wait for the disk before sessions' pipes are no longer read.
@@ -52,6 +52,9 @@ pub(crate) struct Shared {
     pub(crate) core: Mutex<Core>,
     pub(crate) history: History,
     pub(crate) modules: Modules,
+    pub(crate) declared_store: store::templates::Templates,
+    /// Wakes who weighs templates.
+    pub(crate) weigh: Notify,
     pub(crate) by_path: ByPath,
     pub(crate) compile: CompileQueue,
     pub(crate) counters: Counters,
@@ -75,7 +78,8 @@ pub(crate) struct Stem {
     pub(crate) pool: Pool,
     pub(crate) slots: HashMap<SlotNo, Slot>,
     pub(crate) zygote: Option<(ZygoteSender, u32)>,
-    /// For a template: what kills it.
+    /// For a template: what it holds, and what kills it.
+    pub(crate) made: Option<Made>,
     pub(crate) pidfd: Option<OwnedFd>,
     /// Since when the zygote owes an answer.
     pub(crate) owed_since: Option<Instant>,
@@ -91,6 +95,7 @@ impl Stem {
             pool,
             slots: HashMap::new(),
             zygote: None,
+            made: None,
             pidfd: None,
             owed_since: None,
             last_used: Instant::now(),
@@ -171,7 +176,9 @@ impl Shared {
                 events.extend(others.map(|(other, _)| (*other, Event::Tick)));
             }
             if let Some(stem) = core.stems.get(&id)
-                && (ticks || (stem.owed_since.is_some() && !owed_before))
+                && (ticks
+                    || (stem.owed_since.is_some() && !owed_before)
+                    || stem.made.as_ref().is_some_and(|made| made.retired))
             {
                 stem.ticks.notify_one();
             }
@@ -266,7 +273,7 @@ impl Shared {
             info.ready = true;
             info.child_pid = Some(slot.pid);
             info.started_at = Some(now_ms());
-            info.start = Some(match (id, waited) {
+            info.start = Some(match (id, waited || info.template.is_some()) {
                 (ROOT, true) => StartKind::Cold,
                 (ROOT, false) => StartKind::Parked,
                 _ => StartKind::Warm,

@@ -10,11 +10,13 @@ use crate::core::{Core, ROOT, Shared, StemId};
 use crate::pool::{Event, Slot};
 use crate::session::lock;
 use crate::slot::Exit;
-use crate::templates::TEMPLATE_IDLE;
 use crate::zygote::{Listener, Zygote, ZygoteProcess};
 
 /// How long a zygote may owe an answer. One that is stopped or stuck is killed and replaced.
 const OWED: Duration = Duration::from_secs(5);
+
+/// How long a template that has stayed its time and is still used is left alone.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How long a zygote may take to leave when the server stops.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -80,6 +82,8 @@ fn install(shared: &Arc<Shared>, zygote: &Zygote) -> std::io::Result<()> {
     core.engine.clone_from(&zygote.engine);
     core.growth_refused = Arc::from(zygote.growth_refused.as_slice());
     shared.step_in(&mut core, ROOT, Event::ZygoteReady);
+    drop(core);
+    shared.refresh_all();
     Ok(())
 }
 
@@ -101,12 +105,15 @@ pub(crate) async fn serve(shared: &Arc<Shared>, id: StemId, zygote: &mut Listene
         let (ticks, tick, owed, idle) = {
             let core = lock(&shared.core);
             let Some(stem) = core.stems.get(&id) else { return };
-            let idle = (id != ROOT).then(|| stem.last_used + TEMPLATE_IDLE);
+            let ttl = stem.made.as_ref().and_then(|made| made.ttl);
+            let idle = ttl.map(|ttl| stem.last_used + ttl);
             (Arc::clone(&stem.ticks), stem.pool.next_tick(), stem.owed_since, idle)
         };
-        if idle.is_some() && shared.retire_idle(id) {
+        if id != ROOT && Shared::may_leave(&mut lock(&shared.core), id) {
             return;
         }
+        // One that is used is looked at again when that ends.
+        let idle = idle.map(|at| at.max(Instant::now() + LOOK_AGAIN));
         let wake = [tick, owed.map(|since| since + OWED), idle].into_iter().flatten().min();
         let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
@@ -176,7 +183,7 @@ fn heard(shared: &Arc<Shared>, id: StemId, message: FromZygote, fd: Option<std::
         // Its control socket is closed with the request, which tells the template's own task.
         FromZygote::TemplateFailed { template } => tracing::warn!(template, "no template could be forked"),
         // Only the first message of a zygote is this one.
-        FromZygote::Ready { .. } => {}
+        FromZygote::Ready { .. } | FromZygote::NotWarm { .. } => {}
     }
 }
 

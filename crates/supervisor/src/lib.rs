@@ -71,6 +71,7 @@ impl Supervisor {
             ..store::modules::Settings::new(format!("{}-{}", zygote.engine, cpu_tag()))
         };
         let modules = Modules::open(&database, settings)?;
+        let declared_store = store::templates::Templates::open(&database)?;
         if let Some(folder) = &config.services_dir
             && folder.is_dir()
         {
@@ -91,6 +92,8 @@ impl Supervisor {
             core: Mutex::new(Core::new(pool, opened.max_no + 1)),
             history,
             modules,
+            declared_store,
+            weigh: Notify::new(),
             by_path: calls::ByPath::default(),
             compile,
             counters: Counters::default(),
@@ -106,6 +109,8 @@ impl Supervisor {
         if let Some(queue) = compile_queue {
             tokio::spawn(compile::run(Arc::downgrade(&shared), queue));
         }
+        shared.declare_all()?;
+        tokio::spawn(templates::watch(Arc::downgrade(&shared)));
         tokio::spawn(driver::run(Arc::downgrade(&shared), zygote));
         Ok(Self { shared })
     }

@@ -109,10 +109,11 @@ impl ZygoteSender {
     pub(crate) fn template(
         &self,
         template: u64,
+        title: String,
         spec: TemplateSpec,
         fds: [BorrowedFd<'_>; message::TEMPLATE_FDS],
     ) -> io::Result<()> {
-        self.send(&ToZygote::Template { template, spec }, &fds)
+        self.send(&ToZygote::Template { template, title, spec }, &fds)
     }
 
     /// Says that nothing more will come: the zygote kills its workers, reaps them, and leaves.

@@ -10,15 +10,19 @@ fn last() -> io::Error {
     io::Error::last_os_error()
 }
 
-/// Gives the descriptors the numbers 0, 1, 2, … in the order of the list and closes every other one.
+/// Gives the descriptors these numbers and closes every other one, but those of `also`, which must not be among them.
 ///
 /// # Errors
 /// The errno of fcntl(2), dup2(2) or close_range(2).
-pub fn keep_only(fds: Vec<OwnedFd>, at: &[RawFd]) -> io::Result<()> {
+pub fn keep_only(fds: Vec<OwnedFd>, at: &[RawFd], also: &[RawFd]) -> io::Result<()> {
     // First above all targets, so that no move overwrites a descriptor that is still to be moved.
     let floor = at.iter().max().map_or(0, |highest| highest + 1);
     let mut high = Vec::with_capacity(fds.len());
     for fd in fds {
+        if fd.as_raw_fd() >= floor {
+            high.push(fd.into_raw_fd());
+            continue;
+        }
         // SAFETY: F_DUPFD takes and gives integers; the source is open because we own it.
         let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, floor) };
         if copy < 0 {
@@ -34,7 +38,7 @@ pub fn keep_only(fds: Vec<OwnedFd>, at: &[RawFd]) -> io::Result<()> {
             return Err(last());
         }
     }
-    let mut kept = at.to_vec();
+    let mut kept: Vec<RawFd> = at.iter().chain(also).copied().collect();
     kept.sort_unstable();
     let mut from: u32 = 0;
     for target in kept {
@@ -45,6 +49,43 @@ pub fn keep_only(fds: Vec<OwnedFd>, at: &[RawFd]) -> io::Result<()> {
         from = target + 1;
     }
     close_range(from, u32::MAX)
+}
+
+/// The numbers of all open descriptors from `first` on.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn open_fds(first: RawFd) -> io::Result<Vec<RawFd>> {
+    let numbers: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number >= first)
+        .collect();
+    // The folder that was read is among them and closed by now.
+    // SAFETY: F_GETFD takes integers and only looks.
+    Ok(numbers.into_iter().filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect())
+}
+
+/// Opens a file or folder again under its number, so that its place in the file is this process's own. What is neither
+/// stays as it is.
+///
+/// # Errors
+/// The errno of open(2), lseek(2) or dup3(2).
+pub fn reopen(fd: RawFd) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+    use nix::sys::stat::{Mode, SFlag, fstat};
+    use nix::unistd::{Whence, lseek};
+    let Some(old) = crate::stdio::numbered(fd) else { return Ok(()) };
+    let kind = SFlag::from_bits_truncate(fstat(old)?.st_mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFREG && kind != SFlag::S_IFDIR {
+        return Ok(());
+    }
+    let flags = OFlag::from_bits_retain(fcntl(old, FcntlArg::F_GETFL)?) - OFlag::O_CREAT - OFlag::O_NOFOLLOW;
+    let new = open(format!("/proc/self/fd/{fd}").as_str(), flags, Mode::empty())?;
+    if kind == SFlag::S_IFREG && !flags.contains(OFlag::O_PATH) {
+        lseek(&new, lseek(old, 0, Whence::SeekCur)?, Whence::SeekSet)?;
+    }
+    // SAFETY: dup2(2) takes two integers; the guest's descriptor keeps its number and leads to the new description.
+    if unsafe { libc::dup2(new.as_raw_fd(), fd) } < 0 { Err(last()) } else { Ok(()) }
 }
 
 fn close_range(first: u32, last_fd: u32) -> io::Result<()> {
@@ -157,19 +198,6 @@ pub fn limit_compile(cpu_seconds: u64, data_bytes: u64) -> io::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     setrlimit(Resource::RLIMIT_CPU, cpu_seconds, cpu_seconds)?;
     setrlimit(Resource::RLIMIT_DATA, data_bytes, data_bytes)?;
-    Ok(())
-}
-
-/// Runs only when nothing else wants the processor.
-///
-/// # Errors
-/// The errno of sched_setscheduler(2).
-pub fn run_when_idle() -> io::Result<()> {
-    let param = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the pointer is to a live structure of the right type.
-    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const param) } < 0 {
-        return Err(last());
-    }
     Ok(())
 }
 

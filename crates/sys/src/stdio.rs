@@ -29,3 +29,13 @@ pub fn write_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<
 pub fn read_vectored(fd: BorrowedFd<'_>, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
     Ok(nix::sys::uio::readv(fd, slices)?)
 }
+
+/// How many bytes can be read without waiting; 0 when the kernel cannot tell.
+#[must_use]
+pub fn available(fd: BorrowedFd<'_>) -> u64 {
+    use std::os::fd::AsRawFd;
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one integer, and the pointer is to one.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    if result < 0 { 0 } else { u64::try_from(count).unwrap_or(0) }
+}

@@ -49,7 +49,7 @@ fn only_listed_descriptors_survive() {
     let _stray = std::fs::File::open("/dev/null").expect("open");
     match fork_single_threaded().expect("fork") {
         Fork::Child => {
-            let result = sys::child::keep_only(vec![theirs], &[5]);
+            let result = sys::child::keep_only(vec![theirs], &[5], &[]);
             // The listing itself holds one more descriptor for a moment: the folder's.
             let open: Vec<String> = std::fs::read_dir("/proc/self/fd")
                 .map(|dir| {

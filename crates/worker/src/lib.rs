@@ -4,16 +4,19 @@
 //! numbers. It leaves with a status that confirms its report ([`frames::message::Report::exit_status`]).
 
 mod stdio;
+mod template;
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
+use std::time::Duration;
 
 use engine::{Code, Dir, Ending, Engine, Run};
 use frames::message::exit;
 use frames::{Kind, Report, SessionSpec};
 
 pub use stdio::FrameWriter;
+pub use template::{Printed, Warmed, warm};
 
 /// The descriptors of a worker, by number.
 #[derive(Debug, Clone, Copy)]
@@ -33,24 +36,55 @@ const ENGINE_DATA: u64 = 512 << 20;
 
 /// Runs one session and returns the status to leave with.
 ///
-/// `module` is the descriptor that came with the session.
-pub fn serve(engine: &mut dyn Engine, spec: &SessionSpec, module: BorrowedFd<'_>, fds: Fds) -> i32 {
-    let (Some(stdin), Some(frames)) = (sys::stdio::numbered(fds.stdin), sys::stdio::numbered(fds.frames))
-    else {
+/// `module` is the descriptor that came with the session, `printed` what its template has printed.
+pub fn serve(
+    engine: &mut dyn Engine,
+    spec: &SessionSpec,
+    module: BorrowedFd<'_>,
+    fds: Fds,
+    printed: &Printed,
+) -> i32 {
+    let Some(mut writer) = begin(fds, spec) else { return exit::BROKEN };
+    if limit(spec.max_pages).is_err() || printed.print(&mut writer).is_err() {
         return exit::BROKEN;
+    }
+    let request = Request {
+        compiled: spec.compiled,
+        max_pages: spec.max_pages,
+        args: &spec.args,
+        env: &spec.env,
+        dirs: &spec.dirs,
+        init: spec.init.as_deref(),
     };
+    let ending = with_run(&request, module, |code, run| match engine.run_prepared(run, &mut writer) {
+        Some(ending) => ending,
+        None => engine.run(code, run, &mut writer),
+    });
+    end(&mut writer, ending.unwrap_or_else(Ending::LoadFailed))
+}
+
+/// Tells the supervisor that the session is taken; the writer of its frames. `None` when nobody listens: the supervisor
+/// is gone, and so will this process be in a moment.
+fn begin(fds: Fds, spec: &SessionSpec) -> Option<FrameWriter<'static>> {
+    let (stdin, frames) = (sys::stdio::numbered(fds.stdin)?, sys::stdio::numbered(fds.frames)?);
     let mut writer = FrameWriter::new(stdin, frames);
-    if writer.control(Kind::Started, &std::process::id().to_le_bytes()).is_err() {
-        // Nobody listens: the supervisor is gone, and so will this process be in a moment.
-        return exit::BROKEN;
+    writer.control(Kind::Started, &std::process::id().to_le_bytes()).ok()?;
+    if spec.yield_after_ms > 0 {
+        // A guest that cannot be told to step back is a nuisance, not a danger.
+        let _ = sys::sched::yield_after(Duration::from_millis(u64::from(spec.yield_after_ms)));
     }
-    // Linear memory has its limit of pages. This one is for what the engine allocates on the guest's behalf: an
-    // interpreter's stack grows on the heap, and a guest that recurses for ever would take the machine's memory.
-    let data = u64::from(spec.max_pages) * PAGE + ENGINE_DATA;
-    if sys::child::limit_data(data).is_err() {
-        return exit::BROKEN;
-    }
-    let report = match run(engine, spec, module, &mut writer) {
+    Some(writer)
+}
+
+/// Linear memory has its limit of pages. This one is for what the engine allocates on the guest's behalf: an
+/// interpreter's stack grows on the heap, and a guest that recurses for ever would take the machine's memory.
+fn limit(max_pages: u32) -> std::io::Result<()> {
+    sys::child::limit_data(u64::from(max_pages) * PAGE + ENGINE_DATA)
+}
+
+/// Reports how the session ended; the status to leave with.
+fn end(writer: &mut FrameWriter<'_>, ending: Ending) -> i32 {
+    let report = match ending {
         Ending::Exited(code) => Report::Exited { code },
         Ending::Trapped { trap, message } => Report::Trapped { trap: trap.to_owned(), message },
         Ending::LoadFailed(message) => Report::LoadFailed { message },
@@ -62,22 +96,32 @@ pub fn serve(engine: &mut dyn Engine, spec: &SessionSpec, module: BorrowedFd<'_>
     }
 }
 
-fn run(
-    engine: &mut dyn Engine,
-    spec: &SessionSpec,
+/// What is to be run, by a session or by a template.
+struct Request<'a> {
+    compiled: bool,
+    max_pages: u32,
+    args: &'a [String],
+    env: &'a [String],
+    dirs: &'a [frames::message::Dir],
+    init: Option<&'a str>,
+}
+
+/// Opens the folders of a request and hands it on in the engine's terms; the error says which folder cannot be used.
+fn with_run<T>(
+    request: &Request<'_>,
     module: BorrowedFd<'_>,
-    writer: &mut FrameWriter<'_>,
-) -> Ending {
+    body: impl FnOnce(Code<'_>, &Run<'_>) -> T,
+) -> Result<T, String> {
     // Folders are opened here and handed on as descriptors: a path may hold what the engine's own notation for
     // folders uses as a separator, and cannot be exchanged between this look and the engine's.
-    let mut opened = Vec::with_capacity(spec.dirs.len());
-    for dir in &spec.dirs {
+    let mut opened = Vec::with_capacity(request.dirs.len());
+    for dir in request.dirs {
         match File::open(&dir.host) {
             Ok(file) if file.metadata().is_ok_and(|facts| facts.is_dir()) => {
                 opened.push((file, dir));
             }
-            Ok(_) => return Ending::LoadFailed(format!("{} is not a folder", dir.host)),
-            Err(error) => return Ending::LoadFailed(format!("cannot open the folder {}: {error}", dir.host)),
+            Ok(_) => return Err(format!("{} is not a folder", dir.host)),
+            Err(error) => return Err(format!("cannot open the folder {}: {error}", dir.host)),
         }
     }
     // The engine opens without following a link, which the descriptor's name is; its `.` is a folder.
@@ -89,10 +133,7 @@ fn run(
         .map(|((_, dir), host)| Dir { host, guest: &dir.guest, read_only: dir.read_only })
         .collect();
     let path = format!("/proc/self/fd/{}", module.as_raw_fd());
-    let code = Code { path: Path::new(&path), compiled: spec.compiled };
-    let run = Run { args: &spec.args, env: &spec.env, dirs: &dirs, max_pages: spec.max_pages };
-    match engine.run_prepared(&run, writer) {
-        Some(ending) => ending,
-        None => engine.run(code, &run, writer),
-    }
+    let code = Code { path: Path::new(&path), compiled: request.compiled };
+    let Request { max_pages, args, env, init, .. } = *request;
+    Ok(body(code, &Run { args, env, dirs: &dirs, max_pages, init }))
 }

@@ -16,7 +16,8 @@ struct Args {
 enum Task {
     /// Writes openrpc.json from the Rust types.
     Openrpc,
-    /// Measures against floors and peers, all in one run.
+    /// Measures against floors and rivals, all in one run; prints a table and draws a chart.
+    #[command(after_help = bench::HELP)]
     Bench {
         #[command(subcommand)]
         what: bench::What,

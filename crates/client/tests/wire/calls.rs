@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::fake::{self, rpc, serve};
 
 fn start() -> SessionStart {
-    SessionStart { module: "hello".into(), ..SessionStart::default() }
+    SessionStart { module: Some("hello".into()), ..SessionStart::default() }
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn start(
             signal = signals.next() => return Ok(Start::Left(exit::by_signal(signal))),
         };
         let call =
-            context.client.call::<SessionStartMethod>(SessionStart { module: name, ..request.clone() });
+            context.client.call::<SessionStartMethod>(SessionStart { module: Some(name), ..request.clone() });
         let mut call = std::pin::pin!(call);
         let reply = loop {
             tokio::select! {

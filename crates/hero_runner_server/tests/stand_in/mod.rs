@@ -54,6 +54,7 @@ pub fn info(session_id: String) -> SessionInfo {
     SessionInfo {
         session_id,
         module: "hello".into(),
+        template: None,
         digest: format!("sha256:{}", "0".repeat(64)),
         state: SessionState::Running,
         ready: true,

@@ -120,7 +120,7 @@ pub(super) fn hex(digest: &str) -> Option<&str> {
 }
 
 /// Refuses what cannot be a name: a name is also a word of the command line, a file's stem and a part of a URL.
-pub(super) fn check_name(name: &str) -> Result<()> {
+pub fn check_name(name: &str) -> Result<()> {
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let rest = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b));
     if first && rest && name.len() <= 64 && hex(name).is_none() {

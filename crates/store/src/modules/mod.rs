@@ -21,6 +21,7 @@ use rusqlite::Connection;
 
 pub use folder::{Found, Registration};
 use index::Index;
+pub use index::check_name;
 pub use upload::Upload;
 
 use crate::Result;

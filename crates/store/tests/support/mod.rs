@@ -18,6 +18,7 @@ pub(crate) fn record(no: u64, state: SessionState) -> Record {
         no,
         info: SessionInfo {
             session_id: format!("ses-{no:08x}"),
+            template: None,
             module: format!("module{}", no % 3),
             digest: format!("sha256:{:064x}", no % 3),
             state,

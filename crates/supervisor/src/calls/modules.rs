@@ -117,6 +117,8 @@ impl ModuleUpload {
         if detail.info.artifact == ArtifactState::Interpreted {
             self.shared.compile.want(&detail.info.digest);
         }
+        // A template may have waited for it, or have to follow its name to the new content.
+        self.shared.refresh_all();
         Ok(detail)
     }
 }

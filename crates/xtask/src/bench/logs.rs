@@ -1,131 +1,208 @@
-//! `cargo xtask bench logs`: lines per second from a flooding guest into the history and one SSE reader.
+//! `cargo xtask bench logs`: from a flooding guest to the history and the readers of its log.
 
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use api::method::SessionStartMethod;
-use api::session::SessionStart;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::json;
 
-use super::floor;
+use super::Bench;
+use super::chart::{self, Panel};
+use super::jobs;
+use super::rounds::{BLOCK, Pacing, Rounds};
 use super::sample::Sample;
-use super::server::Server;
+use super::server::{Server, Setup};
+use super::sse::Reader;
+use super::table::{Table, number};
 
-pub(crate) async fn run(lines: u64, rounds: usize) -> Result<()> {
-    // The history keeps all of it, so that "none lost" can be seen at the reader.
-    let bytes = (lines * 160).to_string();
-    // Older floods go, as they would in a server that runs for long.
-    let total = (lines * 160 * 2).to_string();
-    let server = Server::start(&[
-        ("HERO_RUNNER_HISTORY_SESSION_BYTES", &bytes),
-        ("HERO_RUNNER_HISTORY_TOTAL_BYTES", &total),
-        ("HERO_RUNNER_OUTPUT_LIMIT_BYTES", &bytes),
-    ])
-    .await?;
-    server.compiled("faulty_flood").await?;
-    let floor = floor::build(server.dir.path(), true)?;
-    let before = server.stats().await?.server_rss_kb;
+const READERS: [usize; 3] = [1, 10, 100];
+
+const SINGLE: &str = "floor: one write(2) a line | cat | cat";
+const BATCHED: &str = "floor: one write(2) for 64 lines | cat | cat";
+const LINEWISE: &str = "ours: one fd_write a line, history and one SSE reader, none lost";
+const BUFFERED: &str = "ours: one fd_write for 640 lines, history and one SSE reader, none lost";
+
+fn fan_name(readers: usize) -> String {
+    format!("floor: 64 lines with each write(2) to {readers} sockets")
+}
+
+fn flood_name(readers: usize) -> String {
+    format!("ours: {readers} SSE readers")
+}
+
+fn latency_name(readers: usize) -> String {
+    format!("latency, {readers} SSE readers")
+}
+
+pub(crate) fn run(bench: &Bench, lines: u64) -> Result<()> {
+    let lines = bench.options.pick(lines, 20_000);
+    // The history keeps all of a flood, so that "none lost" can be seen at the reader; older floods go.
+    let bytes = lines * 160;
+    let server = Setup::default()
+        .set("history_session_bytes", bytes)
+        .set("history_total_bytes", bytes * 2)
+        .set("output_limit_bytes", bytes)
+        .start()?;
+    server.compiled("faulty_flood")?;
+    server.compiled("echo")?;
+    let resident =
+        || anyhow::Ok(server.call("stats", &json!({}))?["server_rss_kb"].as_f64().unwrap_or(f64::NAN));
+    let before = resident()?;
+    let server = &server;
+    let floor = bench.floors.fixed.display().to_string();
+    let mut rounds = Rounds::new(bench);
+    for (name, batch) in [(SINGLE, "1"), (BATCHED, "64")] {
+        let script = format!("'{floor}' lines {lines} {batch} | cat | cat > /dev/null");
+        rounds.add(name, move || timed(lines, || shell(&script)));
+    }
+    for (name, args) in [(LINEWISE, &["--unbuffered"][..]), (BUFFERED, &[])] {
+        rounds.add(name, move || flood(server, args, lines, 1));
+    }
     let mut peak = before;
-    let (mut cat, mut single, mut batched) = (Sample::default(), Sample::default(), Sample::default());
-    let mut ratios = Sample::default();
-    for _ in 0..rounds {
-        let count = lines.to_string();
-        let begin = Instant::now();
-        let script = format!("'{}' lines {count} | cat | cat > /dev/null", floor.display());
-        ensure!(
-            Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).status()?.success(),
-            "cat failed"
-        );
-        let raw = lines as f64 / begin.elapsed().as_secs_f64();
-        cat.push(raw);
-        let ours = flood(&server, &[&count, "--unbuffered"], lines).await?;
-        single.push(ours);
-        ratios.push(ours / raw);
-        batched.push(flood(&server, &[&count], lines).await?);
-        peak = peak.max(server.stats().await?.server_rss_kb);
+    for readers in READERS {
+        // Many readers get fewer lines each, so that a block of them does not take minutes.
+        let count = (lines / readers as u64).max(lines / 20);
+        let script = format!("'{floor}' fan {count} {readers}");
+        rounds.add(fan_name(readers), move || timed(count * readers as u64, || shell(&script)));
+        rounds.add(flood_name(readers), move || flood(server, &[], count, readers));
+        rounds.add(latency_name(readers), move || latency(server, readers));
+    }
+    rounds.add("resident", || {
+        let now = resident()?;
+        peak = peak.max(now);
+        Ok(Sample::from(now))
+    });
+    let measured = rounds.run()?;
+
+    println!("## Logs\n\n{}", measured.note());
+    println!("{lines} lines of 100 bytes in a flood, from session_start to the `end` event; back to back.\n");
+    let mut table = Table::new(&["what", "lines/s", "ours / floor"]);
+    for (name, floor) in
+        [(SINGLE, None), (LINEWISE, Some(SINGLE)), (BATCHED, None), (BUFFERED, Some(BATCHED))]
+    {
+        let series = measured.series(name);
+        let ratio = floor.map(|floor| series.over(&measured.series(floor)).to_string());
+        table.row([name.to_owned(), number(series.p50()), ratio.unwrap_or_default()]);
+    }
+    println!("{table}");
+    let mut table = Table::new(&[
+        "SSE readers",
+        "deliveries/s, none lost",
+        "floor: write(2) of 64 lines to as many sockets, deliveries/s",
+        "ours / floor",
+        "line at the last reader, µs p50",
+        "p99",
+    ]);
+    for readers in READERS {
+        let [ours, floor, late] = [flood_name(readers), fan_name(readers), latency_name(readers)]
+            .map(|name| measured.series(&name));
+        table.row([
+            readers.to_string(),
+            number(ours.p50()),
+            number(floor.p50()),
+            ours.over(&floor).to_string(),
+            number(late.p50()),
+            number(late.p99()),
+        ]);
     }
     println!(
-        "{rounds} rounds of {lines} lines of 100 bytes, interleaved; lines per second (median of rounds)\n"
+        "Several readers of one flood, each a thread beside the server that checks every line's number. The latency is from \
+         the call of session_stdin, 2-3 ms apart, through a guest that echoes, to the reader that has the line last.\n\n{table}"
     );
-    println!("| what | lines/s |\n|---|---|");
-    println!("| floor: one write(2) a line \\| cat \\| cat | {:.0} |", cat.p50());
-    println!("| guest, one fd_write a line -> history + one SSE reader, none lost | {:.0} |", single.p50());
-    println!("| guest, buffered -> history + one SSE reader, none lost | {:.0} |", batched.p50());
-    println!("\nours / floor, line by line: {:.3} (reach: 300,000 lines/s)", ratios.p50());
-    println!("server: {before} kB resident before, {peak} kB at most between rounds");
+    println!("Server: {} kB resident before, {} kB at most between blocks.\n", number(before), number(peak));
+
+    let line = |text: &str, name: fn(usize) -> String| {
+        (text.to_owned(), READERS.map(|readers| measured.series(&name(readers)).p50()).to_vec())
+    };
+    let steps = || READERS.map(|readers| readers.to_string()).to_vec();
+    let panels = [
+        Panel::Bars {
+            title: "Lines a second, logarithmic".to_owned(),
+            bars: [SINGLE, LINEWISE, BATCHED, BUFFERED]
+                .map(|name| (name.replace(", none lost", ""), measured.series(name).p50()))
+                .to_vec(),
+        },
+        Panel::Lines {
+            title: "Deliveries a second".to_owned(),
+            steps: steps(),
+            below: "SSE readers",
+            lines: vec![line("ours", flood_name), line("floor: bare writes to as many sockets", fan_name)],
+        },
+        Panel::Lines {
+            title: "A line at the last reader, µs p50".to_owned(),
+            steps: steps(),
+            below: "SSE readers",
+            lines: vec![line("ours, from session_stdin through an echoing guest", latency_name)],
+        },
+    ];
+    chart::draw(&bench.options.out.join("logs.svg"), &panels)
+}
+
+fn shell(script: &str) -> Result<()> {
+    ensure!(
+        Command::new("sh").args(["-c", script]).stdin(Stdio::null()).status()?.success(),
+        "{script} failed"
+    );
     Ok(())
 }
 
-/// Runs the flooding guest with an SSE reader; returns lines per second from the start to the `end` event.
-async fn flood(server: &Server, args: &[&str], lines: u64) -> Result<f64> {
+fn timed(lines: u64, work: impl FnOnce() -> Result<()>) -> Result<Sample> {
     let begin = Instant::now();
-    let request = SessionStart {
-        module: "faulty_flood".to_owned(),
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-        ..SessionStart::default()
-    };
-    let id = server.client.call::<SessionStartMethod>(request).await?.session_id;
-    let mut stream = UnixStream::connect(&server.socket).await?;
-    // HTTP/1.0 has no chunks, so what comes is the stream itself.
-    let ask = format!("GET /sse/session/{id} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-    stream.write_all(ask.as_bytes()).await?;
-    let (mut buffer, mut count, mut carry) = (vec![0; 1 << 20], Counter::default(), Vec::new());
-    loop {
-        let got = stream.read(&mut buffer).await?;
-        if got == 0 {
-            break;
-        }
-        count.take(&buffer[..got], &mut carry);
-    }
-    let seconds = begin.elapsed().as_secs_f64();
-    ensure!(count.ended, "the stream broke off after {} lines", count.lines);
-    ensure!(
-        count.lines == lines && count.in_order,
-        "{} lines of {lines} came, in order: {}",
-        count.lines,
-        count.in_order
-    );
-    Ok(lines as f64 / seconds)
+    work()?;
+    Ok(Sample::from(lines as f64 / begin.elapsed().as_secs_f64()))
 }
 
-/// Counts events and checks that their numbers have no hole.
-#[derive(Debug)]
-struct Counter {
-    lines: u64,
-    in_order: bool,
-    ended: bool,
+/// Runs the flooding guest with readers; line deliveries per second until the last reader has the end.
+fn flood(server: &Server, args: &[&str], lines: u64, readers: usize) -> Result<Sample> {
+    let connect = |_| Reader::connect(&server.socket);
+    let mut connections = (0..readers).map(connect).collect::<Result<Vec<_>>>()?;
+    let count = lines.to_string();
+    let args = [&[count.as_str()], args].concat();
+    let params = json!({ "module": "faulty_flood", "args": args });
+    let mut rpc = server.rpc()?;
+    let begin = Instant::now();
+    let started = rpc.call("session_start", &params)?;
+    let id = started["session_id"].as_str().context("no id")?;
+    let last = thread::scope(|scope| {
+        let read = |reader: &mut Reader| {
+            reader.follow(id)?;
+            reader.drain(lines)
+        };
+        let all: Vec<_> = connections.iter_mut().map(|reader| scope.spawn(move || read(reader))).collect();
+        let mut last = begin;
+        for one in all {
+            last = last.max(one.join().map_err(|_| anyhow!("a reader panicked"))??);
+        }
+        anyhow::Ok(last)
+    })?;
+    Ok(Sample::from(lines as f64 * readers as f64 / (last - begin).as_secs_f64()))
 }
 
-impl Default for Counter {
-    fn default() -> Self {
-        Self { lines: 0, in_order: true, ended: false }
+/// A line into an echoing guest; until the last reader has it.
+fn latency(server: &Server, readers: usize) -> Result<Sample> {
+    let ids = jobs::blocked(server, &json!({ "module": "echo" }), 1)?;
+    let id = ids[0].as_str().context("no id")?;
+    let connect = |_| Reader::connect(&server.socket);
+    let mut connections = (0..readers).map(connect).collect::<Result<Vec<_>>>()?;
+    for reader in &mut connections {
+        reader.follow(id)?;
     }
-}
-
-impl Counter {
-    fn take(&mut self, bytes: &[u8], carry: &mut Vec<u8>) {
-        let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let (line, after) = rest.split_at(end);
-            if carry.is_empty() {
-                self.line(line);
-            } else {
-                carry.extend_from_slice(line);
-                self.line(&std::mem::take(carry));
-            }
-            rest = &after[1..];
+    let mut rpc = server.rpc()?;
+    let request = super::rpc::request("session_stdin", &json!({ "session_id": id, "data": "x\n" }));
+    let mut sample = Sample::default();
+    for line in 0..=BLOCK {
+        Pacing::Paced.rest();
+        let (begin, event) = (Instant::now(), format!("id: {line}\n"));
+        rpc.exchange(&request)?;
+        for reader in &mut connections {
+            reader.until(&event, &mut Vec::new())?;
         }
-        carry.extend_from_slice(rest);
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        if let Some(number) = line.strip_prefix(b"id: ") {
-            let number = std::str::from_utf8(number).ok().and_then(|text| text.parse::<u64>().ok());
-            self.in_order &= number == Some(self.lines);
-            self.lines += 1;
+        // The first one is for everybody to have arrived.
+        if line > 0 {
+            sample.push(begin.elapsed().as_secs_f64() * 1e6);
         }
-        self.ended |= line == b"event: end";
     }
+    jobs::stop(server, &ids)?;
+    Ok(sample)
 }

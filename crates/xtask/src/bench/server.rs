@@ -1,103 +1,175 @@
 //! A server of its own for a benchmark, in a folder of its own.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use api::method::NoParams;
-use api::method::{ModuleGetMethod, SessionStartMethod, SessionWaitMethod, StatsMethod};
-use api::module::{ArtifactState, ModuleRef};
-use api::session::{SessionResult, SessionStart, SessionWait};
-use client::Client;
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
 
-/// A running server; killed and cleaned up when it is dropped.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) client: Client,
-    pub(crate) socket: PathBuf,
-    pub(crate) dir: tempfile::TempDir,
-    /// The folder with the binaries.
-    pub(crate) bin: PathBuf,
-    /// The folder with the guests.
-    pub(crate) guests: PathBuf,
+use super::memory::Group;
+use super::rpc::Rpc;
+use super::{places, processes, signals};
+
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Setup<'a> {
+    pub(crate) settings: Vec<(&'static str, String)>,
+    /// The folder of its modules, instead of our guests.
+    pub(crate) services: Option<&'a Path>,
+    /// The state that it finds, instead of none.
+    pub(crate) state: Option<&'a Path>,
+    /// The group whose memory is counted.
+    pub(crate) group: Option<&'a Group>,
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
+impl<'a> Setup<'a> {
+    pub(crate) fn set(mut self, setting: &'static str, value: impl ToString) -> Self {
+        self.settings.push((setting, value.to_string()));
+        self
+    }
 
-impl Server {
-    pub(crate) async fn start(settings: &[(&str, &str)]) -> Result<Self> {
-        let bin =
-            std::env::var_os("HERO_BIN_DIR").map_or_else(|| root().join("target/release"), PathBuf::from);
-        let guests = std::env::var_os("HERO_RUNNER_SERVICES_DIR")
-            .map_or_else(|| root().join("services/target/wasm32-wasip1/release"), PathBuf::from);
-        let dir = tempfile::tempdir()?;
-        let program = bin.join("hero_runner_server");
-        let mut command = Command::new(&program);
+    pub(crate) fn start(&self) -> Result<Server> {
+        let dir = tempfile::Builder::new().prefix("hrs").tempdir()?;
+        let state = dir.path().join("state");
+        if let Some(from) = self.state {
+            copy(from, &state)?;
+        }
+        let program = places::program("hero_runner_server");
+        let mut command = match self.group {
+            None => Command::new(&program),
+            Some(group) => group.command(&program),
+        };
         command
             .env("HERO_SOCKET_DIR", dir.path())
-            .env("HERO_RUNNER_STATE_DIR", dir.path().join("state"))
-            .env("HERO_RUNNER_SERVICES_DIR", &guests)
+            .env("HERO_RUNNER_STATE_DIR", &state)
+            .env("HERO_RUNNER_SERVICES_DIR", self.services.map_or_else(places::guests, Path::to_owned))
             .env("HERO_RUNNER_LOG_LEVEL", "warn")
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null());
+            .envs(
+                self.settings
+                    .iter()
+                    .map(|(name, value)| (format!("HERO_RUNNER_{}", name.to_uppercase()), value)),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         let child = command
             .spawn()
             .with_context(|| format!("cannot run {}: run build.sh first", program.display()))?;
         let socket = dir.path().join("hero_runner/rpc.sock");
-        let client = Client::new(&socket);
-        let server = Self { child, client, socket, dir, bin, guests };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while server.client.health().await.is_err() {
-            if Instant::now() > deadline {
-                bail!("the server does not answer");
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let server = Server { child, socket, dir };
+        server.until("the server answers", 30, |server| {
+            ensure!(processes::runs(server.pid()), "the server ended at once");
+            let health = Rpc::connect(&server.socket).and_then(|mut rpc| rpc.call("health", &json!({})));
+            Ok(health.is_ok().then_some(()))
+        })?;
         Ok(server)
-    }
-
-    pub(crate) async fn run(&self, request: SessionStart) -> Result<SessionResult> {
-        run(&self.client, request).await
-    }
-
-    /// Runs a module until its artifact is there.
-    pub(crate) async fn compiled(&self, module: &str) -> Result<()> {
-        self.run(SessionStart {
-            module: module.to_owned(),
-            args: vec!["1".to_owned()],
-            ..SessionStart::default()
-        })
-        .await?;
-        let deadline = Instant::now() + Duration::from_secs(120);
-        loop {
-            let detail = self.client.call::<ModuleGetMethod>(ModuleRef { name: module.to_owned() }).await?;
-            match detail.info.artifact {
-                ArtifactState::Compiled { .. } => return Ok(()),
-                ArtifactState::Failed { why } => bail!("{module} was not compiled: {why}"),
-                _ if Instant::now() > deadline => bail!("{module} is not compiled after two minutes"),
-                _ => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        }
-    }
-
-    pub(crate) async fn stats(&self) -> Result<api::stats::Stats> {
-        Ok(self.client.call::<StatsMethod>(NoParams::default()).await?)
     }
 }
 
-/// From the start of a session to its result: two calls, as any caller makes them.
-pub(crate) async fn run(client: &Client, request: SessionStart) -> Result<SessionResult> {
-    let session_id = client.call::<SessionStartMethod>(request).await?.session_id;
-    let wait = SessionWait { session_id, wait_ms: None };
-    client.call::<SessionWaitMethod>(wait).await?.context("the session did not end in a minute")
+/// A running server. When it is dropped, it is killed and everything of its tree is waited for.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) socket: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn rpc(&self) -> Result<Rpc> {
+        Rpc::connect(&self.socket)
+    }
+
+    /// A call of its own connection; for what is not timed.
+    pub(crate) fn call(&self, method: &str, params: &Value) -> Result<Value> {
+        self.rpc()?.call(method, params)
+    }
+
+    /// Asks again and again.
+    pub(crate) fn until<T>(
+        &self,
+        what: &str,
+        seconds: u64,
+        mut ask: impl FnMut(&Self) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            signals::check()?;
+            if let Some(found) = ask(self)? {
+                return Ok(found);
+            }
+            ensure!(Instant::now() < deadline, "after {seconds} s it is not yet so: {what}");
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Runs a module until its artifact is there.
+    pub(crate) fn compiled(&self, module: &str) -> Result<()> {
+        // An interpreted session is what asks for it; this one ends by itself or is stopped.
+        let start = json!({ "module": module, "args": ["1"], "stdin": "" });
+        let started = self.call("session_start", &start)?;
+        self.until(&format!("{module} is compiled"), 900, |server| {
+            let artifact = &server.call("module_get", &json!({ "name": module }))?["artifact"];
+            match artifact["state"].as_str() {
+                Some("compiled") => Ok(Some(())),
+                Some("failed") => bail!("{module} was not compiled: {artifact}"),
+                _ => Ok(None),
+            }
+        })?;
+        let _ = self.call("session_stop", &json!({ "session_id": started["session_id"], "grace_ms": 0 }));
+        Ok(())
+    }
+
+    /// Makes a template and waits until it is warm.
+    pub(crate) fn template(&self, params: &Value) -> Result<()> {
+        self.call("template_create", params)?;
+        let named = json!({ "name": params["name"] });
+        self.until(&format!("the template {} is warm", params["name"]), 120, |server| {
+            let template = server.call("template_get", &named)?;
+            match template["state"].as_str() {
+                Some("warm") => Ok(Some(())),
+                Some("failed") => bail!("no template: {template}"),
+                _ => Ok(None),
+            }
+        })
+    }
+
+    /// Ends it in good order and keeps its state for others.
+    pub(crate) fn into_state(mut self, to: &Path) -> Result<()> {
+        let terminate = Command::new("kill").arg(self.pid().to_string()).status()?;
+        ensure!(terminate.success() && self.child.wait()?.success(), "the server did not end well");
+        let _ = fs::remove_dir_all(to);
+        copy(&self.dir.path().join("state"), to)
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let below = processes::descendants(self.pid());
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while below.iter().any(|pid| processes::runs(*pid)) && Instant::now() < deadline {
+            sleep(Duration::from_millis(5));
+        }
     }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,154 @@
+//! `cargo xtask bench density`: what an idle session costs in memory.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use super::chart::{self, Panel};
+use super::floor::Floor;
+use super::memory::{self, Group};
+use super::sample::Sample;
+use super::server::Setup;
+use super::table::{Table, number};
+use super::{Bench, guests, jobs, processes, signals};
+
+/// Memory does not depend on how fast a machine is just now, so few rounds do.
+const ROUNDS: usize = 3;
+
+/// Workers that stand ready of each pool whose size is not what is measured.
+const SPARE: usize = 2;
+
+/// What is measured. Each is started with none, with some and with twice as many.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Static,
+    Dynamic,
+    /// Workers that stand ready for any module.
+    Parked,
+    /// Workers of a template that stand ready.
+    Ready,
+    /// Sessions that wait for their standard input.
+    Echo,
+    /// Sessions of CPython that wait for their script.
+    Python,
+}
+
+const KINDS: [(Kind, &str); 6] = [
+    (Kind::Static, "floor: static C process in read(2)"),
+    (Kind::Dynamic, "floor: dynamic C process in read(2)"),
+    (Kind::Parked, "ours: parked worker for any module"),
+    (Kind::Ready, "ours: parked worker of hello's template"),
+    (Kind::Echo, "ours: session of echo that waits for its input"),
+    (Kind::Python, "ours: session of CPython, warm, that waits for its script"),
+];
+
+/// Memory in kB with so many of them: the charge, and the sum of all Pss.
+fn memory(bench: &Bench, kind: Kind, count: usize, folders: [&Path; 2]) -> Result<[f64; 2]> {
+    signals::check()?;
+    let group = Group::new(&format!("{kind:?}_{count}"));
+    let told = |pid| {
+        let everybody = [vec![pid], processes::descendants(pid)].concat();
+        let used = memory::used_kb(group.as_ref());
+        [used, everybody.into_iter().filter_map(processes::pss_kb).sum()]
+    };
+    if let Kind::Static | Kind::Dynamic = kind {
+        let program = if matches!(kind, Kind::Static) { &bench.floors.fixed } else { &bench.floors.dynamic };
+        let mut command = match &group {
+            Some(group) => group.command(program),
+            None => std::process::Command::new(program),
+        };
+        let mut floor = Floor::spawn(command.args(["idle", &count.to_string()]))?;
+        ensure!(floor.hear()? == "ready\n", "the floor is not ready");
+        return Ok(told(floor.pid()));
+    }
+    let [services, state] = folders.map(Some);
+    // Pools that neither grow nor shrink, so that nothing but the number that is asked for differs.
+    let (mut workers, mut ready) = (SPARE, SPARE);
+    match kind {
+        Kind::Parked => workers += count,
+        Kind::Ready => ready += count,
+        _ => {}
+    }
+    let server = Setup { services, state, group: group.as_ref(), ..Setup::default() }
+        .set("max_sessions", count + 50)
+        .set("templates_max", 0)
+        .set("spare_min", workers)
+        .set("spare_max", workers)
+        .start()?;
+    let (module, warm) = match kind {
+        Kind::Python => ("cpython", "stdin"),
+        Kind::Echo => ("echo", "instantiate"),
+        _ => ("hello", "instantiate"),
+    };
+    server.template(&json!({
+        "name": "idle", "module": module, "warm": warm, "min_spare": ready, "max_spare": ready,
+    }))?;
+    let sessions = if let Kind::Echo | Kind::Python = kind { count } else { 0 };
+    jobs::blocked(&server, &json!({ "template": "idle" }), sessions)?;
+    // The zygote, the template, and what they forked.
+    let expected = 2 + workers + ready + sessions;
+    server.until(&format!("{expected} processes are below the server"), 60, |server| {
+        Ok((processes::descendants(server.pid()).len() >= expected).then_some(()))
+    })?;
+    Ok(told(server.pid()))
+}
+
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    let counts = bench.options.pick([200, 400], [10, 20]);
+    let services = guests::folder(bench.dir.path(), &[], &["cpython"])?;
+    let state = guests::compiled_state(&services, &["hello", "echo", "cpython"].map(str::to_owned))?;
+    // Of each round: kB of one with the smaller and the larger number, and its share of Pss with the larger.
+    let mut taken = [(); KINDS.len()].map(|()| [Sample::default(), Sample::default(), Sample::default()]);
+    for _ in 0..bench.options.rounds.min(ROUNDS) {
+        for ((kind, name), taken) in KINDS.iter().zip(&mut taken) {
+            let ask = |count| memory(bench, *kind, count, [&services, &state]);
+            let (none, some, many) = (ask(0)?, ask(counts[0])?, ask(counts[1])?);
+            let each = |with: [f64; 2], count: usize, at: usize| (with[at] - none[at]) / count as f64;
+            let values = [each(some, counts[0], 0), each(many, counts[1], 0), each(many, counts[1], 1)];
+            eprintln!("{name}: {values:.0?} kB");
+            taken.iter_mut().zip(values).for_each(|(sample, value)| sample.push(value));
+        }
+    }
+
+    let means = Group::new("shown").map_or_else(
+        || {
+            "the difference of MemTotal - MemAvailable of the machine (there is no memory cgroup here)"
+                .to_owned()
+        },
+        |group| format!("the charge of a memory cgroup ({})", group.version),
+    );
+    println!("## Density\n");
+    println!(
+        "Medians of {} rounds, of {means}: with {} and with {} of them, less that with none, for each. It holds page \
+         tables, kernel stacks and sockets, and what the server keeps of a session; Pss holds none of the kernel's.\n",
+        bench.options.rounds.min(ROUNDS),
+        counts[0],
+        counts[1]
+    );
+    let mut table = Table::new(&[
+        "what",
+        "kB each",
+        "in a GiB",
+        "with fewer / with more of them",
+        "it / static C",
+        "Pss, kB",
+    ]);
+    let floor = taken[0][1].p50();
+    for ((_, name), [fewer, more, pss]) in KINDS.iter().zip(&taken) {
+        let each = more.p50();
+        table.row([
+            (*name).to_owned(),
+            number(each),
+            number((1024.0 * 1024.0 / each).floor()),
+            format!("{:.3}", fewer.p50() / each),
+            format!("{:.2}", each / floor),
+            number(pss.p50()),
+        ]);
+    }
+    println!("{table}");
+    let bars =
+        KINDS.iter().zip(&taken).map(|((_, name), taken)| ((*name).to_owned(), taken[1].p50())).collect();
+    let panel = Panel::Bars { title: "Memory of one that is idle, kB, logarithmic".to_owned(), bars };
+    chart::draw(&bench.options.out.join("density.svg"), &[panel])
+}

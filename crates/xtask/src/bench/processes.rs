@@ -1,0 +1,35 @@
+//! Processes, as `/proc` shows them.
+
+use std::fs;
+
+/// The processes below this one.
+pub(crate) fn descendants(pid: u32) -> Vec<u32> {
+    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let all: Vec<(u32, u32)> =
+        numbers.filter_map(|entry| parent(entry.file_name().to_str()?.parse().ok()?)).collect();
+    let (mut found, mut next) = (Vec::new(), vec![pid]);
+    while let Some(parent) = next.pop() {
+        let children = all.iter().filter(|(_, its)| *its == parent).map(|(child, _)| *child);
+        next.extend(children.clone());
+        found.extend(children);
+    }
+    found
+}
+
+fn parent(pid: u32) -> Option<(u32, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything.
+    let (_, tail) = stat.rsplit_once(") ")?;
+    Some((pid, tail.split(' ').nth(1)?.parse().ok()?))
+}
+
+pub(crate) fn runs(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Its share of memory in kB: what it alone has, and its part of what it shares.
+pub(crate) fn pss_kb(pid: u32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
