@@ -76,6 +76,7 @@ impl Supervisor {
             };
             shared.modules.remove(&name, in_use)?;
             lock(&shared.core).files.clear();
+            shared.refresh_all();
             Ok(Done { ok: true })
         })
         .await

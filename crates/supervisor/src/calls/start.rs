@@ -69,7 +69,7 @@ impl Supervisor {
             output_limit_bytes: Some(request.output_limit_bytes.unwrap_or(shared.config.output_limit_bytes)),
         };
         let forward = request.forward_logs.unwrap_or(shared.config.forward_all);
-        let info = SessionInfo {
+        let mut info = SessionInfo {
             session_id: id.clone(),
             module: named,
             template: plan.template.as_ref().map(|(name, _)| name.clone()),
@@ -118,6 +118,11 @@ impl Supervisor {
             }
             _ => ROOT,
         };
+        if let Some(made) = core.stems.get(&stem).and_then(|stem| stem.made.as_ref()) {
+            // A template that stands since before the module was compiled runs as it stands.
+            let compiled = made.key.spec.compiled;
+            info.mode = Some(if compiled { RunMode::Compiled } else { RunMode::Interpreted });
+        }
         let at_once = core.stems.get(&stem).is_some_and(|stem| stem.pool.parked() > 0)
             && running < shared.config.pool.max_sessions;
         if !at_once && queued >= shared.config.pool.max_queue {
