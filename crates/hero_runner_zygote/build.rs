@@ -5,6 +5,8 @@
 //! system's loader does not look is named by its folder.
 
 fn main() {
+    // Code, constants and variables each begin on a huge page of their own (`sys::memory::compact_code`).
+    println!("cargo:rustc-link-arg-bins=-Wl,-z,max-page-size=0x200000");
     println!("cargo:rerun-if-env-changed=HERO_RUNNER_WASMEDGE_RUNTIME");
     println!("cargo:rerun-if-env-changed=HERO_RUNNER_WASMEDGE_LIB");
     if let Ok(folder) = std::env::var("HERO_RUNNER_WASMEDGE_LIB")

@@ -203,6 +203,9 @@ pub struct SessionInfo {
     pub cpu_ms: Option<u64>,
     /// The largest resident size of the process in KiB, once it ended.
     pub max_rss_kb: Option<u64>,
+    /// Page faults of the process without I/O, from its fork on, once it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor_faults: Option<u64>,
     /// How its process came to be.
     pub start: Option<StartKind>,
     /// Which code ran.

@@ -134,7 +134,7 @@ pub struct TemplateCreate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_spare: Option<u32>,
     /// After this many seconds without a session the process goes; the next session starts it again. Without it, the
-    /// template stands from the server's start on.
+    /// template is there again from the server's next start on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_s: Option<u64>,
     /// Makes it a runtime for scripts.

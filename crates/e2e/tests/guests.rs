@@ -10,7 +10,8 @@ fn guests(dir: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
-        if entry.file_name() == "target" || !path.is_dir() {
+        // A library is in the guests that use it.
+        if entry.file_name() == "target" || !path.is_dir() || path.join("src/lib.rs").exists() {
             continue;
         }
         let manifest = std::fs::read_to_string(path.join("Cargo.toml")).unwrap_or_default();

@@ -16,7 +16,7 @@ fn until_warm(server: &Server, name: &str) -> Value {
 fn until_failed(server: &Server, name: &str) -> String {
     eventually("the template fails", || {
         let shown = server.call("template_get", json!({ "name": name }));
-        (shown["state"] == "failed").then(|| shown["why"].as_str().unwrap().to_owned())
+        (shown["state"] == "failed").then(|| shown["why"].as_str().expect("a reason").to_owned())
     })
 }
 
@@ -31,7 +31,7 @@ fn reader(server: &Server, name: &str, args: &[&str]) -> Value {
 fn run(server: &Server, name: &str, stdin: &str) -> Value {
     let started =
         server.call("session_start", json!({ "template": name, "stdin": stdin, "wait_ms": 30_000 }));
-    let info = server.info(started["session_id"].as_str().unwrap());
+    let info = server.info(started["session_id"].as_str().expect("an id"));
     assert_eq!(info["start"], "warm", "{info:#}");
     assert_eq!(info["template"], name);
     started["result"].clone()

@@ -129,6 +129,10 @@ pub trait Engine {
     /// When the runtime does not work on this machine.
     fn warm(&mut self) -> Result<(), Error>;
 
+    /// Runs a module that does next to nothing, in a process that was just forked and waits for its session. Memory that every
+    /// run touches is then this process's own before the session comes, instead of while it runs.
+    fn rehearse(&mut self);
+
     /// Runs a module to its end.
     fn run(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending;
 

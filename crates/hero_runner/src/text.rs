@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use api::session::SessionInfo;
+use api::session::{SessionInfo, StartKind};
 use api::{Outcome, SessionState};
 
 /// Milliseconds since the Unix epoch.
@@ -50,6 +50,28 @@ pub(crate) fn bytes(size: u64) -> String {
         unit = larger;
     }
     if unit == "B" { format!("{size} B") } else { format!("{value:.1} {unit}") }
+}
+
+/// A size in KiB, as the API counts memory.
+pub(crate) fn kib(size: u64) -> String {
+    bytes(size.saturating_mul(1024))
+}
+
+/// A module as a request named it, a digest cut to what tells it apart.
+pub(crate) fn module(name: &str) -> String {
+    match name.strip_prefix("sha256:") {
+        Some(digest) => format!("sha256:{}…", digest.chars().take(12).collect::<String>()),
+        None => name.to_owned(),
+    }
+}
+
+/// How a session came to its process, in a word.
+pub(crate) fn start(start: StartKind) -> &'static str {
+    match start {
+        StartKind::Warm => "warm",
+        StartKind::Parked => "parked",
+        StartKind::Cold => "cold",
+    }
 }
 
 /// A point in time: `2026-01-31T12:00:00.123Z`.

@@ -6,8 +6,10 @@ mod logs;
 mod modules;
 mod ps;
 mod run;
+mod runtime;
 mod stats;
 mod stop;
+mod templates;
 mod wait;
 
 use clap::Subcommand;
@@ -17,7 +19,7 @@ use crate::{Context, doctor};
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Run a module as a session, stream what it prints, and exit with its code
+    /// Run a module or a script as a session, stream what it prints, and exit with its code
     Run(run::Args),
     /// List sessions; those that run, unless told otherwise
     Ps(ps::Args),
@@ -31,6 +33,11 @@ pub(crate) enum Verb {
     Inspect(inspect::Args),
     /// List, add, show and remove modules
     Modules(modules::Args),
+    /// List, show, create and remove templates: modules that stand ready in memory
+    Templates(templates::Args),
+    /// List, add and remove runtimes: templates that run scripts
+    #[command(visible_alias = "runtimes")]
+    Runtime(runtime::Args),
     /// Show what the server does: sessions, workers, logs, memory
     Stats,
     /// Check what this machine offers, and say what to do about what is missing
@@ -48,6 +55,8 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Wait(args) => wait::run(context, args).await,
         Verb::Inspect(args) => inspect::run(context, args).await,
         Verb::Modules(args) => modules::run(context, args).await,
+        Verb::Templates(args) => templates::run(context, args).await,
+        Verb::Runtime(args) => runtime::run(context, args).await,
         Verb::Stats => stats::run(context).await,
         Verb::Doctor => doctor::run(context).await,
         Verb::Completions(args) => completions::run(context, &args),

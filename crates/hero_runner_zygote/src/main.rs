@@ -14,7 +14,7 @@ use engine_wasmedge::WasmEdge;
 use frames::message::exit;
 use frames::{FromZygote, SessionSpec, TemplateSpec};
 use prefork::{CONTROL, FRAMES, Identity, Link, MODULE, Role, STDIN, Zygote};
-use sys::fork::exit_now;
+use sys::fork::{exit_now, exit_quickly};
 use sys::title::Title;
 use worker::{Printed, Warmed};
 
@@ -81,6 +81,7 @@ fn zygote(parent: i32) -> Result<(), String> {
     let title = Title::find().map_err(text)?;
     let mut engine = WasmEdge::default();
     engine.warm().map_err(|error| error.to_string())?;
+    compact();
     title.set("hero_runner: zygote");
     let zygote = Zygote::root(control, title).map_err(text)?;
     exit_now(live(zygote, &mut engine, title, &Printed::default()))
@@ -89,8 +90,8 @@ fn zygote(parent: i32) -> Result<(), String> {
 /// Serves as a zygote, and then as whatever a fork has made of this process; the status to leave with.
 fn live(zygote: Zygote, engine: &mut WasmEdge, title: Title, printed: &Printed) -> i32 {
     match zygote.serve(&identity(engine)) {
-        Ok(Role::Worker) => match session(title) {
-            Ok((spec, module)) => worker::serve(engine, &spec, module.as_fd(), FDS, printed),
+        Ok(Role::Worker) => match rehearsed(engine, title) {
+            Ok((spec, module)) => exit_quickly(worker::serve(engine, &spec, module.as_fd(), FDS, printed)),
             Err(status) => status,
         },
         Ok(Role::Template(spec)) => template(engine, title, &spec),
@@ -108,12 +109,18 @@ fn identity(engine: &WasmEdge) -> Identity {
     Identity { engine: engine.version(), growth_refused }
 }
 
-const FDS: worker::Fds = worker::Fds { stdin: STDIN, frames: FRAMES };
+/// Gets ready, and waits for a session.
+fn rehearsed(engine: &mut WasmEdge, title: Title) -> Result<(SessionSpec, OwnedFd), i32> {
+    worker::rehearse(engine);
+    session(title)
+}
+
+const FDS: worker::Fds = worker::Fds { stdin: STDIN, frames: FRAMES, control: CONTROL };
 
 /// Waits until the supervisor has a session for this worker; the error is the status to leave with without one.
 fn session(title: Title) -> Result<(SessionSpec, OwnedFd), i32> {
-    let control = sys::child::inherited(CONTROL).map_err(|_| exit::BROKEN)?;
-    // There is one session; the socket is closed before the guest begins.
+    // It stays open for what the worker says of itself.
+    let control = sys::stdio::numbered(CONTROL).ok_or(exit::BROKEN)?;
     match Link::new(control).receive::<SessionSpec>() {
         Ok(Some((spec, fds))) => {
             let module = fds.into_iter().next().ok_or(exit::BROKEN)?;
@@ -146,7 +153,7 @@ fn template(engine: &mut WasmEdge, title: Title, spec: &TemplateSpec) -> i32 {
         }
     };
     match worker::warm(engine, spec, module, FDS, &mut fork) {
-        Ok(Warmed::Session(status)) => status,
+        Ok(Warmed::Session(status)) => exit_quickly(status),
         Ok(Warmed::Template(printed)) => match control {
             Some(control) => {
                 slim();
@@ -164,6 +171,11 @@ fn template(engine: &mut WasmEdge, title: Title, spec: &TemplateSpec) -> i32 {
     }
 }
 
+/// Makes the program and the engine cheap to inherit. They work without, only slower.
+fn compact() {
+    let _ = sys::memory::compact_code(&["libwasmedge.so", "libstdc++.so"]);
+}
+
 /// Makes this process cheap to fork. It works without, only slower.
 fn slim() {
     let _ = sys::memory::collapse();
@@ -176,6 +188,7 @@ fn fork_floor() -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     without_compiler();
     WasmEdge::default().warm().map_err(|error| error.to_string())?;
+    compact();
     for _ in std::io::stdin().lock().lines() {
         let mut line = String::new();
         for _ in 0..50 {

@@ -7,9 +7,12 @@ use frames::message::{self, MessageError, PREFIX_LEN};
 
 /// One end of a control socket.
 #[derive(Debug)]
-pub struct Link {
-    socket: OwnedFd,
+pub struct Link<S = OwnedFd> {
+    socket: S,
 }
+
+/// How much the first read of a message takes, in bytes.
+const FIRST: usize = 2048;
 
 /// Why nothing could be sent or received.
 #[derive(Debug)]
@@ -43,10 +46,10 @@ impl std::fmt::Display for LinkError {
 
 impl std::error::Error for LinkError {}
 
-impl Link {
+impl<S: AsFd> Link<S> {
     /// A link over a connected Unix stream socket in blocking mode.
     #[must_use]
-    pub fn new(socket: OwnedFd) -> Self {
+    pub fn new(socket: S) -> Self {
         Self { socket }
     }
 
@@ -63,18 +66,27 @@ impl Link {
         Ok(())
     }
 
-    /// Waits for a message; `None` when the other side closed the socket.
+    /// Waits for a message that descriptors come with; `None` when the other side closed the socket.
     ///
     /// # Errors
     /// When the socket fails or what comes is no message.
     pub fn receive<T: serde::de::DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, LinkError> {
         let mut fds = Vec::new();
-        let mut prefix = [0; PREFIX_LEN];
-        if !self.fill(&mut prefix, &mut fds)? {
+        // Most messages come whole in one call. It takes nothing of the next one: the kernel ends a read behind the
+        // bytes that descriptors came with.
+        let mut first = [0; FIRST];
+        let got = sys::fdpass::receive(&self.socket, &mut first, &mut fds)?.bytes;
+        if got == 0 || got < PREFIX_LEN && !self.fill(&mut first[got..PREFIX_LEN], &mut fds)? {
             return Ok(None);
         }
-        let mut body = vec![0; message::announced(prefix)?];
-        if !self.fill(&mut body, &mut fds)? {
+        let (prefix, come) = first[..got.max(PREFIX_LEN)].split_at(PREFIX_LEN);
+        let len = message::announced(std::array::from_fn(|index| prefix[index]))?;
+        if let Some(body) = come.get(..len) {
+            return Ok(Some((message::decode(body)?, fds)));
+        }
+        let mut body = vec![0; len];
+        body[..come.len()].copy_from_slice(come);
+        if !self.fill(&mut body[come.len()..], &mut fds)? {
             return Ok(None);
         }
         Ok(Some((message::decode(&body)?, fds)))
@@ -93,7 +105,7 @@ impl Link {
     }
 }
 
-impl AsFd for Link {
+impl<S: AsFd> AsFd for Link<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }

@@ -281,7 +281,7 @@ impl Shared {
         }
         session.changed.send_replace(());
         self.record(&session);
-        let pipes = Pipes { frames: ends.frames, host: ends.host };
+        let pipes = Pipes { frames: ends.frames, host: ends.host, control: ends.control };
         tokio::spawn(run(Arc::clone(self), session, pipes, exit, waiting));
     }
 

@@ -118,7 +118,13 @@ pub(crate) async fn serve(shared: &Arc<Shared>, id: StemId, zygote: &mut Listene
         let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             message = zygote.receive() => match message {
-                Ok((message, fd)) => heard(shared, id, message, fd),
+                Ok((message, fd)) => {
+                    let ended = matches!(message, FromZygote::Exited { .. });
+                    heard(shared, id, message, fd);
+                    if ended {
+                        refill_later(shared, id).await;
+                    }
+                }
                 Err(error) if shared.draining.load(Relaxed) => {
                     tracing::debug!(%error, stem = id, "a zygote has left");
                     return;
@@ -172,8 +178,8 @@ fn heard(shared: &Arc<Shared>, id: StemId, message: FromZygote, fd: Option<std::
             shared.step_in(&mut core, id, Event::ForkFailed(slot));
             answered(&mut core, id);
         }
-        FromZygote::Exited { slot, status, cpu_us, max_rss_kb, minor_faults: _ } => {
-            shared.worker_exited(id, slot, Exit { status, cpu_us, max_rss_kb });
+        FromZygote::Exited { slot, status, cpu_us, max_rss_kb, minor_faults } => {
+            shared.worker_exited(id, slot, Exit { status, cpu_us, max_rss_kb, minor_faults });
         }
         FromZygote::TemplateForked { template, pid: _ } => {
             if let Some(stem) = lock(&shared.core).stems.get_mut(&template) {
@@ -184,6 +190,18 @@ fn heard(shared: &Arc<Shared>, id: StemId, message: FromZygote, fd: Option<std::
         FromZygote::TemplateFailed { template } => tracing::warn!(template, "no template could be forked"),
         // Only the first message of a zygote is this one.
         FromZygote::Ready { .. } | FromZygote::NotWarm { .. } => {}
+    }
+}
+
+/// Forks spare workers that were put off, once who waited for the session that ended has its answer: both its task and
+/// the task of the call are woken, one after the other.
+async fn refill_later(shared: &Arc<Shared>, id: StemId) {
+    let wanted = || lock(&shared.core).stems.get(&id).is_some_and(|stem| stem.pool.wants_refill());
+    if wanted() {
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
+        shared.step(id, Event::Refill);
     }
 }
 

@@ -30,6 +30,10 @@ pub struct Limits {
 /// How long nothing must happen before the pool keeps fewer workers parked.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// How long a worker that would only be a spare one is put off at most. Forking competes with the session that has just
+/// begun for the processor, and so for the time until its result is there; [`Event::Refill`] ends the wait before.
+const LINGER: Duration = Duration::from_millis(2);
+
 /// How long the pool waits after a failed fork, at first and at most. It doubles with every failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -53,6 +57,8 @@ pub enum Event {
     ForkFailed(Slot),
     /// A worker is gone, whatever it did.
     Exited(Slot),
+    /// Nothing more urgent is to be done: workers may be forked in advance.
+    Refill,
     /// Time has passed.
     Tick,
 }
@@ -97,6 +103,8 @@ pub struct Pool {
     last_submit: Option<Instant>,
     backoff: Duration,
     retry_at: Option<Instant>,
+    /// When spare workers that were put off are forked.
+    refill_at: Option<Instant>,
 }
 
 impl Pool {
@@ -118,6 +126,7 @@ impl Pool {
             last_submit: None,
             backoff: BACKOFF.0,
             retry_at: None,
+            refill_at: None,
         }
     }
 
@@ -171,7 +180,13 @@ impl Pool {
     pub fn next_tick(&self) -> Option<Instant> {
         let shrink =
             (self.target > self.limits.spare_min).then(|| self.last_submit.map(|at| at + IDLE)).flatten();
-        [shrink, self.retry_at].into_iter().flatten().min()
+        [shrink, self.retry_at, self.refill_at].into_iter().flatten().min()
+    }
+
+    /// Whether spare workers were put off.
+    #[must_use]
+    pub fn wants_refill(&self) -> bool {
+        self.refill_at.is_some()
     }
 
     /// Tells the pool what happened at `now`; appends to `actions` what is to be done, in order.
@@ -235,6 +250,7 @@ impl Pool {
                 self.busy.remove(&slot);
                 self.assign(true, actions);
             }
+            Event::Refill => {}
             Event::Tick => {
                 if self.retry_at.is_some_and(|at| at <= now) {
                     self.retry_at = None;
@@ -247,7 +263,8 @@ impl Pool {
                 self.assign(true, actions);
             }
         }
-        self.refill(actions);
+        let spare = !matches!(event, Event::Refill | Event::Tick | Event::ZygoteReady);
+        self.refill(now, spare, actions);
     }
 
     fn back_off(&mut self, now: Instant) {
@@ -270,13 +287,20 @@ impl Pool {
         }
     }
 
-    /// Forks what is missing, retires what is too much.
-    fn refill(&mut self, actions: &mut Vec<Action>) {
+    /// Forks what is missing, retires what is too much. What only would be spare can wait when `spare_waits`.
+    fn refill(&mut self, now: Instant, spare_waits: bool, actions: &mut Vec<Action>) {
         if !self.ready || self.retry_at.is_some() {
+            self.refill_at = None;
             return;
         }
         // For those who wait and may run, and for those who come next.
         let wanted = self.queue.len().min(self.room()).min(self.limits.spare_max.max(1)).max(self.target);
+        let missing = self.parked.len() + self.forking.len() < wanted;
+        if missing && spare_waits && self.queue.is_empty() && !self.parked.is_empty() {
+            self.refill_at.get_or_insert(now + LINGER);
+            return;
+        }
+        self.refill_at = None;
         while self.parked.len() + self.forking.len() < wanted {
             let slot = self.next_slot;
             self.next_slot += 1;

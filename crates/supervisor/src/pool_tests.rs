@@ -23,15 +23,33 @@ fn a_ready_zygote_is_asked_for_the_spare_workers() {
 }
 
 #[test]
-fn a_session_gets_a_parked_worker_at_once_and_the_pool_refills_behind_it() {
+fn a_session_gets_a_parked_worker_at_once_and_the_pool_refills_when_that_disturbs_nobody() {
     let (mut pool, now) = (Pool::new(LIMITS), Instant::now());
     step(&mut pool, now, Event::ZygoteReady);
     step(&mut pool, now, Event::Forked(0));
     step(&mut pool, now, Event::Forked(1));
     assert_eq!(
         step(&mut pool, now, Event::Submit(7)),
-        [Action::Assign { slot: 0, session: 7, waited: false }, Action::Fork(2)]
+        [Action::Assign { slot: 0, session: 7, waited: false }]
     );
+    assert!(pool.wants_refill());
+    assert_eq!(step(&mut pool, now, Event::Exited(0)), []);
+    assert_eq!(step(&mut pool, now, Event::Refill), [Action::Fork(2)]);
+    assert!(!pool.wants_refill());
+}
+
+#[test]
+fn spare_workers_do_not_wait_for_a_session_that_takes_long() {
+    let (mut pool, now) = (Pool::new(LIMITS), Instant::now());
+    step(&mut pool, now, Event::ZygoteReady);
+    step(&mut pool, now, Event::Forked(0));
+    step(&mut pool, now, Event::Forked(1));
+    step(&mut pool, now, Event::Submit(7));
+    let due = pool.next_tick().expect("it is put off, not forgotten");
+    assert!(due <= now + LINGER);
+    assert_eq!(step(&mut pool, due, Event::Tick), [Action::Fork(2)]);
+    // The last one that is parked leaves nobody to take the next session.
+    assert_eq!(step(&mut pool, due, Event::Submit(8)).last(), Some(&Action::Fork(3)));
 }
 
 #[test]
@@ -147,6 +165,7 @@ enum Move {
     Withdraw,
     Fork { fails: bool },
     Exit { parked: bool },
+    Refill,
     LoseZygote,
     Pass(u16),
 }
@@ -157,6 +176,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::Withdraw),
         8 => proptest::bool::weighted(0.2).prop_map(|fails| Move::Fork { fails }),
         6 => any::<bool>().prop_map(|parked| Move::Exit { parked }),
+        2 => Just(Move::Refill),
         1 => Just(Move::LoseZygote),
         2 => any::<u16>().prop_map(Move::Pass),
     ]
@@ -185,6 +205,7 @@ proptest! {
                     Some(slot) => { busy.remove(&slot); Event::Exited(slot) }
                     None => continue,
                 },
+                Move::Refill => Event::Refill,
                 Move::LoseZygote => { ready = false; forks.clear(); parked.clear(); Event::ZygoteLost }
                 Move::Pass(millis) => { now += Duration::from_millis(u64::from(millis)); Event::Tick }
             };

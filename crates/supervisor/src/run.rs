@@ -1,6 +1,8 @@
 //! One session's task: reads what its worker sends until the process is gone, keeps its time, and tells the end.
 
+use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -27,6 +29,9 @@ const READ: usize = 256 * 1024;
 /// ones would keep all of it in memory for as long as they are kept themselves.
 const COPY: usize = READ / 8;
 
+/// The most that is read of a control socket, in bytes: two headers, a pid, and a report of the greatest length.
+const CONTROL: u64 = (2 * frames::frame::HEADER_LEN + 4 + frames::frame::MAX_PAYLOAD) as u64;
+
 /// How long a line may stand open before it is shown as partial.
 const OPEN_LINE: Duration = Duration::from_millis(50);
 
@@ -37,10 +42,12 @@ const AFTER_EXIT: Duration = Duration::from_secs(2);
 /// How long after a process has closed its pipes it is to be gone, before the zygote is asked for its word.
 const EXIT_OWED: Duration = Duration::from_secs(1);
 
-/// The reading ends of a session's pipes.
+/// What a session's process can be heard on: the reading ends of its pipes, and its control socket, which is looked at
+/// once it is gone.
 pub(crate) struct Pipes {
     pub(crate) frames: OwnedFd,
     pub(crate) host: OwnedFd,
+    pub(crate) control: UnixStream,
 }
 
 /// What the pipes have told so far.
@@ -52,6 +59,8 @@ struct Heard {
     /// The worker has taken the session: from here on the guest may have run.
     started: bool,
     report: Option<Report>,
+    /// It sent what is no frame.
+    broken: bool,
     growth_refused: bool,
 }
 
@@ -65,7 +74,7 @@ pub(crate) async fn run(
 ) {
     let began = waiting.began;
     let (frames, host) = (receiver(pipes.frames), receiver(pipes.host));
-    let (exit, heard) = match (frames, host) {
+    let (exit, mut heard) = match (frames, host) {
         (Ok(frames), Ok(host)) => read(&shared, &session, frames, host, exit, waiting.timeout).await,
         (frames, host) => {
             tracing::error!(session = session.id, ?frames, ?host, "cannot watch a session's pipes");
@@ -73,6 +82,7 @@ pub(crate) async fn run(
             (exit.await.ok(), Heard { started: true, ..Heard::default() })
         }
     };
+    take_control(&session, pipes.control, &mut heard);
     if !heard.started {
         // The worker was killed while it was parked, and perhaps the zygote with it. The guest has not begun, so
         // another worker may run it. First, whoever still writes to the old one has to notice.
@@ -198,9 +208,9 @@ fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, h
                 let payload = used + len - frame.payload.len()..used + len;
                 match frame.header.kind {
                     Kind::Log => pieces.push((frame.header.stream, frame.header.time / 1_000_000, payload)),
-                    Kind::Result => heard.report = frames::message::decode(frame.payload).ok(),
                     Kind::Ready => shared.ready(session),
-                    Kind::Started => heard.started = true,
+                    // These come by the control socket.
+                    Kind::Result | Kind::Started => {}
                 }
                 used += len;
             }
@@ -209,7 +219,7 @@ fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, h
                 // A worker that speaks nonsense has been taken over or is broken: nothing more from it counts.
                 tracing::warn!(session = session.id, %error, "a worker broke the protocol; it is killed");
                 session.signal(SIGKILL);
-                (heard.started, heard.report) = (true, None);
+                (heard.started, heard.broken) = (true, true);
                 return false;
             }
         }
@@ -228,6 +238,32 @@ fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, h
     }
     shared.publish(session, lines);
     true
+}
+
+/// Reads what the process has said of itself: that it took the session, and how that ended. Nobody waits for either, so
+/// neither wakes this server while the session runs. The process is gone, or never will be.
+fn take_control(session: &Session, mut control: UnixStream, heard: &mut Heard) {
+    let mut bytes = Vec::with_capacity(256);
+    // It does not block, and what came before an error is kept.
+    let _ = (&mut control).take(CONTROL).read_to_end(&mut bytes);
+    let (mut decoder, mut used) = (Decoder::default(), 0);
+    loop {
+        match decoder.next(&bytes[used..]) {
+            Ok(Some((frame, size))) => {
+                heard.started = true;
+                if frame.header.kind == Kind::Result && !heard.broken {
+                    heard.report = frames::message::decode(frame.payload).ok();
+                }
+                used += size;
+            }
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(session = session.id, %error, "a worker broke the protocol");
+                (heard.started, heard.report) = (true, None);
+                return;
+            }
+        }
+    }
 }
 
 /// Reads what the process itself prints; false at the end of the pipe.
@@ -254,6 +290,7 @@ fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, hear
         info.duration_ms = Some(millis(ran.as_micros() as u64));
         info.cpu_ms = exit.map(|exit| exit.cpu_us / 1000);
         info.max_rss_kb = exit.map(|exit| exit.max_rss_kb);
+        info.minor_faults = exit.map(|exit| exit.minor_faults);
     }
     shared.ended(session, outcome);
 }

@@ -17,6 +17,7 @@ pub(crate) struct Exit {
     pub(crate) status: WaitStatus,
     pub(crate) cpu_us: u64,
     pub(crate) max_rss_kb: u64,
+    pub(crate) minor_faults: u64,
 }
 
 /// The ends that stay with the supervisor, all but `control` nonblocking.

@@ -14,11 +14,10 @@ use crate::session::Session;
 pub(crate) fn feed(session: &Arc<Session>, stdin: OwnedFd, mut bytes: Bytes, keep_open: bool) {
     let mut file = File::from(stdin);
     // What the pipe takes at once is most often all.
-    while let Ok(written) = file.write(&bytes) {
+    while !bytes.is_empty()
+        && let Ok(written) = file.write(&bytes)
+    {
         bytes.advance(written);
-        if bytes.is_empty() {
-            break;
-        }
     }
     if bytes.is_empty() && !keep_open {
         return;

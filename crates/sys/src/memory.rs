@@ -1,12 +1,120 @@
 //! Memory of a process that is about to be forked often.
 
 use std::io;
+use std::ops::Range;
 
 /// The size of a huge page on x86-64 and on aarch64 with 4 KiB pages, in bytes.
 const HUGE: usize = 2 << 20;
 
 /// `MADV_COLLAPSE` of Linux 6.1; the libc crate has it for some targets only.
 const MADV_COLLAPSE: libc::c_int = 25;
+
+/// Makes the program and its libraries cheap to inherit: the constants of each get the rights of its code, so that three
+/// mappings become one, and the code of the `large` libraries moves into huge pages, as far as it fills whole ones. It stays
+/// executable and constant; nothing of it can be written, before or after.
+///
+/// A fork pays for each mapping, and so does the end of a process: 1.7 µs together, measured. Code that is mapped from a file
+/// is mapped again in each forked process, by a page fault for every 64 KiB that it touches, and taken apart page by page
+/// in the end. A huge page is inherited as one entry.
+///
+/// # Errors
+/// When `/proc` cannot be read or there is no memory; what was not changed then stays as it is.
+pub fn compact_code(large: &[&str]) -> io::Result<()> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let lines: Vec<Mapping<'_>> = maps.lines().filter_map(Mapping::parse).collect();
+    for run in lines.windows(3) {
+        let [head, code, constants] = run else { continue };
+        let whole = head.path == code.path
+            && code.path == constants.path
+            && head.end == code.start
+            && code.end == constants.start
+            && head.path.starts_with('/');
+        if !whole || (head.rights, code.rights, constants.rights) != ("r--p", "r-xp", "r--p") {
+            continue;
+        }
+        let (start, len) = (head.start, constants.end - head.start);
+        // SAFETY: the three lie side by side, and none of them is writable before or after. Nothing loses a right.
+        if unsafe { libc::mprotect(start as *mut libc::c_void, len, libc::PROT_READ | libc::PROT_EXEC) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let name = head.path.rsplit('/').next().unwrap_or_default();
+        let (first, last) = (start.next_multiple_of(HUGE), constants.end / HUGE * HUGE);
+        if first < last && large.iter().any(|large| name.starts_with(large)) {
+            replace(first..last, first..last)?;
+        }
+    }
+    // The program itself is linked so that nothing else is on the huge pages of its code.
+    let program = std::env::current_exe()?;
+    for run in lines.windows(3) {
+        let [before, code, after] = run else { continue };
+        let pages = code.start / HUGE * HUGE..code.end.next_multiple_of(HUGE);
+        let alone = before.end <= pages.start && pages.end <= after.start;
+        if alone && code.rights == "r-xp" && program.as_os_str() == code.path {
+            replace(code.start..code.end, pages)?;
+        }
+    }
+    Ok(())
+}
+
+/// A line of proc(5)'s `maps`.
+struct Mapping<'a> {
+    start: usize,
+    end: usize,
+    rights: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Mapping<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let ((start, end), rights) = (range(fields.next()?)?, fields.next()?);
+        Some(Self { start, end, rights, path: fields.nth(3).unwrap_or_default() })
+    }
+}
+
+fn range(text: &str) -> Option<(usize, usize)> {
+    let (start, end) = text.split_once('-')?;
+    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+}
+
+/// Puts a copy of read-only memory, in huge pages, in its place. Nothing else may lie on these pages.
+fn replace(code: Range<usize>, pages: Range<usize>) -> io::Result<()> {
+    let len = pages.len();
+    let (read, write, execute) = (libc::PROT_READ, libc::PROT_WRITE, libc::PROT_EXEC);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping anywhere, one huge page longer than needed, for its alignment.
+    let room = unsafe { libc::mmap(std::ptr::null_mut(), len + HUGE, read | write, flags, -1, 0) };
+    if room == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    let copy = (room as usize).next_multiple_of(HUGE) as *mut libc::c_void;
+    // SAFETY: advice on memory that is ours; it may fail where there are no huge pages, and is then only slower.
+    unsafe { libc::madvise(copy, len, libc::MADV_HUGEPAGE) };
+    let place = copy.wrapping_byte_add(code.start - pages.start);
+    // SAFETY: the code is readable by the maps of this process, which has one thread; its place among the pages is ours, and
+    // elsewhere.
+    unsafe { std::ptr::copy_nonoverlapping(code.start as *const u8, place.cast(), code.len()) };
+    // SAFETY: the memory is ours, and nothing refers to it.
+    let done = unsafe { libc::mprotect(copy, len, read | execute) };
+    let moved = match done {
+        // SAFETY: what lies at the target is replaced by the same bytes in one step, readable and executable as before, and
+        // nothing is writable in either: also code that runs right now runs on.
+        0 => unsafe {
+            libc::mremap(
+                copy,
+                len,
+                len,
+                libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+                pages.start as *mut libc::c_void,
+            )
+        },
+        _ => libc::MAP_FAILED,
+    };
+    let error = io::Error::last_os_error();
+    // SAFETY: what is left of the room is ours, and nothing refers to it.
+    unsafe { libc::munmap(room, len + HUGE) };
+    if moved == libc::MAP_FAILED { Err(error) } else { Ok(()) }
+}
 
 /// Puts private memory that is in use into huge pages where it can.
 ///
@@ -50,13 +158,12 @@ fn dense(smaps: &str) -> Vec<(usize, usize)> {
 /// The range of the first line of a mapping, when it is private, writable memory without a file.
 fn private(line: &str) -> Option<(usize, usize)> {
     let mut fields = line.split_ascii_whitespace();
-    let (range, rights, _, device, inode) =
+    let (place, rights, _, device, inode) =
         (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     if !(rights.starts_with("rw") && rights.ends_with('p') && device == "00:00" && inode == "0") {
         return None;
     }
-    let (start, end) = range.split_once('-')?;
-    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+    range(place)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 fn last() -> io::Error {
     io::Error::last_os_error()
 }
@@ -22,12 +24,11 @@ pub fn run_when_idle() -> io::Result<()> {
 
 /// What [`yield_after`] counts to ends here: in the process that has used its time.
 extern "C" fn time_used(_: libc::c_int) {
-    // SAFETY: errno is this thread's own; the interrupted code finds it as it was.
-    let errno = unsafe { *libc::__errno_location() };
+    // The interrupted code finds errno as it was.
+    let errno = Errno::last_raw();
     // A process that cannot be put back runs on as before.
     let _ = run_when_idle();
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+    Errno::set_raw(errno);
 }
 
 /// Prepares [`yield_after`] for this process and all that it forks.

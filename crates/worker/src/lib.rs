@@ -3,6 +3,7 @@
 //! It runs in a process of its own that `prefork` has set up, with one thread and with descriptors of known
 //! numbers. It leaves with a status that confirms its report ([`frames::message::Report::exit_status`]).
 
+mod rehearsal;
 mod stdio;
 mod template;
 
@@ -15,7 +16,8 @@ use engine::{Code, Dir, Ending, Engine, Run};
 use frames::message::exit;
 use frames::{Kind, Report, SessionSpec};
 
-pub use stdio::FrameWriter;
+pub use rehearsal::rehearse;
+use stdio::{FrameSender, FrameWriter};
 pub use template::{Printed, Warmed, warm};
 
 /// The descriptors of a worker, by number.
@@ -23,8 +25,11 @@ pub use template::{Printed, Warmed, warm};
 pub struct Fds {
     /// The guest's standard input.
     pub stdin: RawFd,
-    /// The pipe that the frames go out of.
+    /// The pipe that output goes out of, as frames.
     pub frames: RawFd,
+    /// The socket that the session came by. What the worker says of itself goes there: nobody waits for it, so it wakes
+    /// nobody.
+    pub control: RawFd,
 }
 
 /// A page of WebAssembly memory in bytes.
@@ -44,7 +49,7 @@ pub fn serve(
     fds: Fds,
     printed: &Printed,
 ) -> i32 {
-    let Some(mut writer) = begin(fds, spec) else { return exit::BROKEN };
+    let Some((mut control, mut writer)) = begin(fds, spec) else { return exit::BROKEN };
     if limit(spec.max_pages).is_err() || printed.print(&mut writer).is_err() {
         return exit::BROKEN;
     }
@@ -60,20 +65,20 @@ pub fn serve(
         Some(ending) => ending,
         None => engine.run(code, run, &mut writer),
     });
-    end(&mut writer, ending.unwrap_or_else(Ending::LoadFailed))
+    end(&mut control, ending.unwrap_or_else(Ending::LoadFailed))
 }
 
-/// Tells the supervisor that the session is taken; the writer of its frames. `None` when nobody listens: the supervisor
+/// Tells the supervisor that the session is taken; what is told it further, and the session's streams. `None` when nobody listens: the supervisor
 /// is gone, and so will this process be in a moment.
-fn begin(fds: Fds, spec: &SessionSpec) -> Option<FrameWriter<'static>> {
-    let (stdin, frames) = (sys::stdio::numbered(fds.stdin)?, sys::stdio::numbered(fds.frames)?);
-    let mut writer = FrameWriter::new(stdin, frames);
-    writer.control(Kind::Started, &std::process::id().to_le_bytes()).ok()?;
+fn begin(fds: Fds, spec: &SessionSpec) -> Option<(FrameSender<'static>, FrameWriter<'static>)> {
+    let writer = FrameWriter::new(sys::stdio::numbered(fds.stdin)?, sys::stdio::numbered(fds.frames)?);
+    let mut control = FrameSender::new(sys::stdio::numbered(fds.control)?);
+    control.control(Kind::Started, &std::process::id().to_le_bytes()).ok()?;
     if spec.yield_after_ms > 0 {
         // A guest that cannot be told to step back is a nuisance, not a danger.
         let _ = sys::sched::yield_after(Duration::from_millis(u64::from(spec.yield_after_ms)));
     }
-    Some(writer)
+    Some((control, writer))
 }
 
 /// Linear memory has its limit of pages. This one is for what the engine allocates on the guest's behalf: an
@@ -83,14 +88,14 @@ fn limit(max_pages: u32) -> std::io::Result<()> {
 }
 
 /// Reports how the session ended; the status to leave with.
-fn end(writer: &mut FrameWriter<'_>, ending: Ending) -> i32 {
+fn end(control: &mut FrameSender<'_>, ending: Ending) -> i32 {
     let report = match ending {
         Ending::Exited(code) => Report::Exited { code },
         Ending::Trapped { trap, message } => Report::Trapped { trap: trap.to_owned(), message },
         Ending::LoadFailed(message) => Report::LoadFailed { message },
     };
     let Ok(bytes) = frames::message::encode(&report) else { return exit::BROKEN };
-    match writer.control(Kind::Result, &bytes[frames::message::PREFIX_LEN..]) {
+    match control.control(Kind::Result, &bytes[frames::message::PREFIX_LEN..]) {
         Ok(()) => report.exit_status(),
         Err(_) => exit::BROKEN,
     }

@@ -8,28 +8,23 @@ use engine::{Output, Stdio};
 use frames::frame::MAX_PAYLOAD;
 use frames::{Header, Kind, Stream};
 
-/// Writes frames to the pipe. Nothing is kept back: what the guest has written is in the pipe when its call
-/// returns, so a kill loses nothing. A full pipe blocks the guest, which is the intended back-pressure.
+/// Sends frames, each whole and at once, numbered from 0.
 #[derive(Debug)]
-pub struct FrameWriter<'fd> {
-    stdin: BorrowedFd<'fd>,
-    frames: BorrowedFd<'fd>,
+pub(crate) struct FrameSender<'fd> {
+    fd: BorrowedFd<'fd>,
     seq: u64,
 }
 
-impl<'fd> FrameWriter<'fd> {
-    /// Frames go to `frames`, standard input comes from `stdin`.
-    #[must_use]
-    pub fn new(stdin: BorrowedFd<'fd>, frames: BorrowedFd<'fd>) -> Self {
-        Self { stdin, frames, seq: 0 }
+impl<'fd> FrameSender<'fd> {
+    pub(crate) fn new(fd: BorrowedFd<'fd>) -> Self {
+        Self { fd, seq: 0 }
     }
 
-    /// Sends a frame that is not output.
+    /// Sends a frame that is not output; a payload over the cap is cut, which only a message of an engine could need.
     ///
     /// # Errors
-    /// `EPIPE` when nobody reads any more; a payload over the cap is cut, which only a message of an engine
-    /// could need.
-    pub fn control(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+    /// `EPIPE` when nobody reads any more.
+    pub(crate) fn control(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
         let payload = &payload[..payload.len().min(MAX_PAYLOAD)];
         self.send(kind, None, payload.len(), &[IoSlice::new(payload)])
     }
@@ -49,13 +44,28 @@ impl<'fd> FrameWriter<'fd> {
         slices.extend_from_slice(payload);
         let mut rest = &mut slices[..];
         while !rest.is_empty() {
-            let written = match sys::stdio::write_vectored(self.frames, rest) {
+            let written = match sys::stdio::write_vectored(self.fd, rest) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
                 other => other?,
             };
             IoSlice::advance_slices(&mut rest, written);
         }
         Ok(())
+    }
+}
+
+/// The standard streams of a session. Nothing is kept back: what the guest has written is in the pipe when its call
+/// returns, so a kill loses nothing. A full pipe blocks the guest, which is the intended back-pressure.
+#[derive(Debug)]
+pub(crate) struct FrameWriter<'fd> {
+    stdin: BorrowedFd<'fd>,
+    logs: FrameSender<'fd>,
+}
+
+impl<'fd> FrameWriter<'fd> {
+    /// Frames go to `frames`, standard input comes from `stdin`.
+    pub(crate) fn new(stdin: BorrowedFd<'fd>, frames: BorrowedFd<'fd>) -> Self {
+        Self { stdin, logs: FrameSender::new(frames) }
     }
 }
 
@@ -70,12 +80,12 @@ impl Stdio for FrameWriter<'_> {
             return Ok(0);
         }
         if total <= MAX_PAYLOAD && slices.len() < MAX_SLICES {
-            self.send(Kind::Log, Some(stream), total, slices)?;
+            self.logs.send(Kind::Log, Some(stream), total, slices)?;
             return Ok(total);
         }
         for slice in slices {
             for piece in slice.chunks(MAX_PAYLOAD) {
-                self.send(Kind::Log, Some(stream), piece.len(), &[IoSlice::new(piece)])?;
+                self.logs.send(Kind::Log, Some(stream), piece.len(), &[IoSlice::new(piece)])?;
             }
         }
         Ok(total)

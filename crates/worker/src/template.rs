@@ -7,7 +7,7 @@ use engine::{Ending, Engine, Output, Stdio};
 use frames::message::exit;
 use frames::{SessionSpec, TemplateSpec, Warm};
 
-use crate::{Fds, FrameWriter, Request, begin, end, limit, with_run};
+use crate::{Fds, FrameSender, FrameWriter, Request, begin, end, limit, with_run};
 
 /// What this process is after [`warm`].
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub fn warm(
     stdio.fork = Some(fork);
     let ending = with_run(&request, module, |code, run| engine.run(code, run, &mut stdio))?;
     match (stdio.session, stdio.why) {
-        (Some(mut writer), _) => Ok(Warmed::Session(end(&mut writer, ending))),
+        (Some((mut control, _)), _) => Ok(Warmed::Session(end(&mut control, ending))),
         (None, Some(why)) => Err(why.to_owned()),
         (None, None) => Err(match ending {
             Ending::LoadFailed(message) => message,
@@ -89,14 +89,14 @@ struct Warming<'fork> {
     /// Forks; `None` where the module has no business with its standard input.
     fork: Option<&'fork mut dyn FnMut() -> SessionSpec>,
     /// Set in a worker.
-    session: Option<FrameWriter<'static>>,
+    session: Option<(FrameSender<'static>, FrameWriter<'static>)>,
     /// What it must not have done.
     why: Option<&'static str>,
 }
 
 impl Stdio for Warming<'_> {
     fn write(&mut self, output: Output, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let Some(session) = &mut self.session {
+        if let Some((_, session)) = &mut self.session {
             return session.write(output, slices);
         }
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
@@ -120,15 +120,15 @@ impl Stdio for Warming<'_> {
         };
         let spec = fork();
         // From here on this is a worker with a session. Without a supervisor it has no reason to go on.
-        let Some(mut session) = begin(self.fds, &spec) else { sys::fork::exit_now(exit::BROKEN) };
+        let Some((control, mut session)) = begin(self.fds, &spec) else { sys::fork::exit_now(exit::BROKEN) };
         self.printed.print(&mut session)?;
-        self.session = Some(session);
+        self.session = Some((control, session));
         Ok(())
     }
 
     fn read(&mut self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match &mut self.session {
-            Some(session) => session.read(slices),
+            Some((_, session)) => session.read(slices),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }

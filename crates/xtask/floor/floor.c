@@ -1,7 +1,7 @@
 /* The floors of the benchmarks: what the kernel costs without us.
- *   floor fork [MB]       for every line PAUSE_US on stdin: fork, _exit, waitpid 50 times, with a pause of once to one
+ *   floor fork [MB [huge]]  for every line PAUSE_US on stdin: fork, _exit, waitpid 50 times, with a pause of once to one
  *                         and a half times as long before each; prints the nanoseconds of each. MB of its memory are
- *                         touched before.
+ *                         touched before, in pages of 4 KiB or in huge ones.
  *   floor handoff         the same for 128 bytes to a process that was forked before and blocks in read, and 64 bytes
  *                         back from it
  *   floor loop            for every line MS: fork, _exit, waitpid for so long; prints how often
@@ -51,13 +51,16 @@ static void tell(const long long *took) {
     fflush(stdout);
 }
 
-static int forks(long megabytes) {
+static int forks(long megabytes, int huge) {
     char line[64];
     long long took[BLOCK];
     if (megabytes > 0) {
-        size_t size = (size_t)megabytes << 20;
-        char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        /* A huge page begins at a multiple of its size. */
+        size_t size = (size_t)megabytes << 20, page = 2 << 20;
+        char *memory = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED) return 1;
+        memory += page - (size_t)memory % page;
+        if (madvise(memory, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0) return 1;
         for (size_t at = 0; at < size; at += 4096) memory[at] = 1;
     }
     while (fgets(line, sizeof line, stdin)) {
@@ -231,13 +234,13 @@ static int idle(int count) {
 
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
-    if (strcmp(what, "fork") == 0 && argc <= 3) return forks(argc == 3 ? atol(argv[2]) : 0);
+    if (strcmp(what, "fork") == 0 && argc <= 4) return forks(argc > 2 ? atol(argv[2]) : 0, argc > 3);
     if (strcmp(what, "handoff") == 0 && argc == 2) return handoff();
     if (strcmp(what, "loop") == 0 && argc == 2) return loop();
     if (strcmp(what, "lines") == 0 && (argc == 3 || argc == 4)) return lines(atol(argv[2]), argc == 4 ? atol(argv[3]) : 1);
     if (strcmp(what, "fan") == 0 && argc == 4) return fan(atol(argv[2]), atoi(argv[3]));
     if (strcmp(what, "pong") == 0 && argc == 5) return pong(argv[2], atol(argv[3]), atol(argv[4]));
     if (strcmp(what, "idle") == 0 && argc == 3) return idle(atoi(argv[2]));
-    fprintf(stderr, "usage: floor fork [MB] | handoff | loop | lines N [BATCH] | fan N READERS | pong PATH IN OUT | idle N\n");
+    fprintf(stderr, "usage: floor fork [MB [huge]] | handoff | loop | lines N [BATCH] | fan N READERS | pong PATH IN OUT | idle N\n");
     return 2;
 }

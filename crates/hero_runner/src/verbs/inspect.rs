@@ -38,6 +38,9 @@ fn rows(session: &SessionInfo, result: Option<&SessionResult>) -> Vec<(&'static 
         ("digest", session.digest.clone()),
         ("state", text::state(session)),
     ];
+    if let Some(template) = &session.template {
+        rows.insert(2, ("template", template.clone()));
+    }
     let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
     add("outcome", session.outcome.as_ref().map(ToString::to_string));
     add("pid", session.child_pid.map(|pid| pid.to_string()));
@@ -49,15 +52,8 @@ fn rows(session: &SessionInfo, result: Option<&SessionResult>) -> Vec<(&'static 
     add("ended", session.ended_at.map(time));
     add("duration", session.duration_ms.map(|duration| text::span(duration.micros)));
     add("cpu", session.cpu_ms.map(|cpu| text::span(cpu.saturating_mul(1000))));
-    add("memory", session.max_rss_kb.map(|size| text::bytes(size.saturating_mul(1024))));
-    add(
-        "worker",
-        session.start.map(|start| match start {
-            StartKind::Warm => "forked from a template".to_owned(),
-            StartKind::Parked => "stood ready".to_owned(),
-            StartKind::Cold => "forked for it".to_owned(),
-        }),
-    );
+    add("memory", session.max_rss_kb.map(text::kib));
+    add("start", session.start.map(|start| format!("{}, {}", text::start(start), came(session, start))));
     add(
         "code",
         session.mode.map(|mode| match mode {
@@ -78,4 +74,14 @@ fn rows(session: &SessionInfo, result: Option<&SessionResult>) -> Vec<(&'static 
         add("stderr", Some(size(&result.stderr)));
     }
     rows
+}
+
+/// How its process came to be.
+fn came(session: &SessionInfo, start: StartKind) -> &'static str {
+    match start {
+        StartKind::Warm => "forked from a template",
+        StartKind::Parked => "a worker stood ready",
+        StartKind::Cold if session.template.is_some() => "run from the beginning, without a warm template",
+        StartKind::Cold => "a worker was forked for it",
+    }
 }

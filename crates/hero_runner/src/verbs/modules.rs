@@ -9,7 +9,7 @@ use api::module::{ArtifactState, ModuleDetail, ModuleInfo, ModuleRef};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::run::module::sha256;
+use super::run::module::Module;
 use crate::table::{Table, facts};
 use crate::{Context, text};
 
@@ -55,11 +55,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
             }
         }
         Verb::Put { name, file } => {
-            let digest = sha256(&file).await?;
-            let stored = client
-                .upload_file(Some(&name), Some(&digest), &file)
-                .await
-                .with_context(|| format!("cannot register {} as {name}", file.display()))?;
+            let stored = Module::register(client, &name, &file).await?;
             if console.json {
                 console.json(&stored)?;
             } else {

@@ -80,28 +80,23 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
 }
 
 fn table(sessions: &[SessionInfo], now_ms: u64) -> Table {
-    let mut table = Table::new(&["ID", "MODULE", "STATE", "AGE", "DURATION", "CPU", "MEM"]);
+    let mut table =
+        Table::new(&["ID", "MODULE", "TEMPLATE", "START", "STATE", "AGE", "DURATION", "CPU", "MEM"]);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     for session in sessions {
         table.row([
             session.session_id.clone(),
-            module(session),
+            text::module(&session.module),
+            or_dash(session.template.as_deref().map(text::module)),
+            or_dash(session.start.map(|start| text::start(start).to_owned())),
             text::state(session),
             text::ago(session.created_at, now_ms),
             or_dash(session.duration_ms.map(|duration| text::span(duration.micros))),
             or_dash(session.cpu_ms.map(|cpu| text::span(cpu.saturating_mul(1000)))),
-            or_dash(session.max_rss_kb.map(|size| text::bytes(size.saturating_mul(1024)))),
+            or_dash(session.max_rss_kb.map(text::kib)),
         ]);
     }
     table
-}
-
-/// What the request named, a digest cut to what tells it apart.
-fn module(session: &SessionInfo) -> String {
-    match session.module.strip_prefix("sha256:") {
-        Some(digest) => format!("sha256:{}…", digest.chars().take(12).collect::<String>()),
-        None => session.module.clone(),
-    }
 }
 
 #[cfg(test)]
@@ -128,10 +123,10 @@ mod tests {
         let digest = format!("sha256:{}", "ab".repeat(32));
         let sessions = [
             session(&json!({})),
-            session(&json!({ "ready": true, "module": digest })),
+            session(&json!({ "ready": true, "module": digest, "start": "parked" })),
             session(&json!({
                 "state": "failed", "outcome": { "kind": "exited", "code": 7 }, "cpu_ms": 12, "max_rss_kb": 2048,
-                "created_at": 57_000,
+                "created_at": 57_000, "module": "cpython", "template": "python", "start": "warm",
             })),
             session(
                 &json!({ "state": "failed", "outcome": { "kind": "trapped", "trap": "unreachable", "message": "" } }),
@@ -142,12 +137,12 @@ mod tests {
         ];
         let console = Console { json: false, quiet: false, color: false };
         let expected = "\
-ID        MODULE                STATE             AGE     DURATION  CPU      MEM
-ses-7f3a  hello                 running           1m ago  1.5 s     -        -
-ses-7f3a  sha256:abababababab…  ready             1m ago  1.5 s     -        -
-ses-7f3a  hello                 exit 7            3s ago  1.5 s     12.0 ms  2.0 MiB
-ses-7f3a  hello                 trap unreachable  1m ago  1.5 s     -        -
-ses-7f3a  hello                 memory limit      1m ago  -         -        -
+ID        MODULE                TEMPLATE  START   STATE             AGE     DURATION  CPU      MEM
+ses-7f3a  hello                 -         -       running           1m ago  1.5 s     -        -
+ses-7f3a  sha256:abababababab…  -         parked  ready             1m ago  1.5 s     -        -
+ses-7f3a  cpython               python    warm    exit 7            3s ago  1.5 s     12.0 ms  2.0 MiB
+ses-7f3a  hello                 -         -       trap unreachable  1m ago  1.5 s     -        -
+ses-7f3a  hello                 -         -       memory limit      1m ago  -         -        -
 ";
         assert_eq!(table(&sessions, 60_000).render(&console), expected);
     }

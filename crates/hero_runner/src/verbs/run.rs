@@ -2,6 +2,8 @@
 
 mod attach;
 pub(super) mod module;
+mod program;
+mod script;
 mod stdin;
 
 use std::collections::BTreeMap;
@@ -10,23 +12,34 @@ use std::time::Duration;
 use api::ErrorCode;
 use api::method::SessionStartMethod;
 use api::session::{DirGrant, SessionStart};
+use program::Program;
 use serde_json::json;
 
 use crate::cli::{duration, millis};
 use crate::{Context, exit, grant, size};
 
 const AFTER: &str = "\
+A file that is no WebAssembly module is a script. What runs it is the runtime of --runtime, else that of its `#!` line,
+else that of its extension; `hero_runner runtime list` shows them. A script named - comes from standard input.
+A word without a slash is a file when it ends in .wasm, or has another extension and is there; else it names a module.
 Ctrl-C and SIGTERM stop the session; a second one kills it, a third one leaves it. Standard input is forwarded
 when it is not a terminal, or with -i.";
 
-/// Run a module as a session.
+/// Run a module or a script as a session.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
-    /// A registered name, a digest (sha256:…), or a .wasm file; all that follows it are arguments for the program
+    /// A registered name, a digest (sha256:…), a .wasm file, or a script; all that follows it are arguments for the program
     // One list, so that the program's own flags are not taken for ours.
-    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_name = "MODULE [ARGS]")]
+    #[arg(required_unless_present = "template", trailing_var_arg = true, num_args = 1..)]
+    #[arg(value_name = "PROGRAM [ARGS]")]
     program: Vec<String>,
+    /// The file is a script for this runtime
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    runtime: Option<String>,
+    /// Start from this template; all words are arguments for the program
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
     /// Set a variable, or pass on the one that is set here
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = grant::variable)]
     env: Vec<(String, String)>,
@@ -54,14 +67,23 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
-    let forward = !args.detach && stdin::is_wanted(args.interactive);
     // Before the session exists, so that there is no moment in which Ctrl-C would leave it behind.
     let mut signals = attach::Signals::catch()?;
     let detach = args.detach;
-    let mut program = args.program.into_iter();
-    let module = module::Module::find(&program.next().unwrap_or_default())?;
+    let mut words = args.program.into_iter();
+    let program = match args.template {
+        Some(template) => Program::Template(template),
+        None => {
+            let word = words.next().unwrap_or_default();
+            tokio::select! {
+                program = Program::find(&context.client, &word, args.runtime.as_deref()) => program?,
+                signal = signals.next() => return Ok(exit::by_signal(signal)),
+            }
+        }
+    };
+    let forward = !detach && program.reads_input() && stdin::is_wanted(args.interactive);
     let request = SessionStart {
-        args: program.collect(),
+        args: words.collect(),
         env_vars: args.env.into_iter().collect::<BTreeMap<_, _>>(),
         working_dir: args.working_dir,
         stdin_open: forward,
@@ -71,7 +93,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
         labels: args.label.into_iter().collect(),
         ..SessionStart::default()
     };
-    let started = match start(context, &module, &request, &mut signals).await? {
+    let started = match start(context, &program, &request, &mut signals).await? {
         Start::Done(started) => started,
         Start::Left(code) => return Ok(code),
     };
@@ -108,20 +130,18 @@ enum Start {
 /// stop, so one signal waits for the answer, and only the next one does not.
 async fn start(
     context: &Context,
-    module: &module::Module,
+    program: &Program,
     request: &SessionStart,
     signals: &mut attach::Signals,
 ) -> anyhow::Result<Start> {
     let mut signal = None;
     let mut upload = false;
     loop {
-        let name = tokio::select! {
-            name = module.prepare(&context.client, upload) => name?,
+        let request = tokio::select! {
+            request = program.put_into(request.clone(), &context.client, upload) => request?,
             signal = signals.next() => return Ok(Start::Left(exit::by_signal(signal))),
         };
-        let call =
-            context.client.call::<SessionStartMethod>(SessionStart { module: Some(name), ..request.clone() });
-        let mut call = std::pin::pin!(call);
+        let mut call = std::pin::pin!(context.client.call::<SessionStartMethod>(request));
         let reply = loop {
             tokio::select! {
                 reply = &mut call => break reply,
@@ -135,10 +155,13 @@ async fn start(
         };
         match reply {
             // The file's content was removed since the server was asked for it: upload it after all.
-            Err(error) if !upload && module.is_file() && error.code() == Some(ErrorCode::ModuleNotFound) => {
+            Err(error)
+                if !upload && program.is_uploaded() && error.code() == Some(ErrorCode::ModuleNotFound) =>
+            {
                 upload = true;
             }
-            reply => return Ok(Start::Done(Started { id: reply?.session_id, signal })),
+            Err(error) => return Err(program.explain(error)),
+            Ok(started) => return Ok(Start::Done(Started { id: started.session_id, signal })),
         }
     }
 }

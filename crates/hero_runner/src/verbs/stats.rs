@@ -1,7 +1,7 @@
 //! `hero_runner stats`.
 
 use api::method::{NoParams, StatsMethod};
-use api::stats::Stats;
+use api::stats::{MemoryStats, Stats};
 
 use crate::table::facts;
 use crate::{Context, text};
@@ -17,10 +17,9 @@ pub(crate) async fn run(context: &Context) -> anyhow::Result<u8> {
 }
 
 fn rows(stats: &Stats) -> Vec<(&'static str, String)> {
-    let kib = |size: u64| text::bytes(size.saturating_mul(1024));
     let zygote = match stats.zygote_pid {
         Some(pid) => {
-            let size = stats.zygote_rss_kb.map(|size| format!(", {}", kib(size))).unwrap_or_default();
+            let size = stats.zygote_rss_kb.map(|size| format!(", {}", text::kib(size))).unwrap_or_default();
             format!("pid {pid}{size}, replaced {} times", stats.zygote_restarts)
         }
         None => format!("none right now, replaced {} times", stats.zygote_restarts),
@@ -28,8 +27,8 @@ fn rows(stats: &Stats) -> Vec<(&'static str, String)> {
     let outcomes: Vec<String> =
         stats.outcomes.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let history = if stats.history_ok { "" } else { ", cannot be written: see the server's log" };
-    vec![
-        ("server", format!("pid {}, {}", stats.server_pid, kib(stats.server_rss_kb))),
+    let mut rows = vec![
+        ("server", format!("pid {}, {}", stats.server_pid, text::kib(stats.server_rss_kb))),
         ("up", text::span(stats.uptime_ms.saturating_mul(1000))),
         ("engine", stats.engine.clone()),
         ("zygote", zygote),
@@ -49,5 +48,48 @@ fn rows(stats: &Stats) -> Vec<(&'static str, String)> {
             ),
         ),
         ("history", format!("{}{history}", text::bytes(stats.history_bytes))),
-    ]
+    ];
+    rows.extend(memory(&stats.memory));
+    rows
+}
+
+/// What templates take of the memory: all together, then one a line.
+fn memory(memory: &MemoryStats) -> impl Iterator<Item = (&'static str, String)> {
+    let all = format!(
+        "{} warm, {} of {}, {} let go for want of room",
+        memory.templates.len(),
+        text::kib(memory.templates_pss_kb),
+        text::kib(memory.templates_budget_kb),
+        memory.templates_evicted_total
+    );
+    let each = memory.templates.iter().map(|template| {
+        let size = text::kib(template.pss_kb);
+        ("template", format!("{}: pid {}, {size}", text::module(&template.name), template.pid))
+    });
+    std::iter::once(("templates", all)).chain(each)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::stats::ProcessMemory;
+
+    #[test]
+    fn the_memory_of_templates_is_told_together_and_one_by_one() {
+        let template = |name: &str, pid, pss_kb| ProcessMemory { name: name.into(), pid, pss_kb };
+        let stats = MemoryStats {
+            templates_budget_kb: 512 << 10,
+            templates_pss_kb: 30 << 10,
+            templates_evicted_total: 2,
+            templates: vec![template("python", 7, 28 << 10), template("echo", 8, 2 << 10)],
+            sessions: Vec::new(),
+        };
+        let rows: Vec<_> = memory(&stats).collect();
+        let expected = [
+            ("templates", "2 warm, 30.0 MiB of 512.0 MiB, 2 let go for want of room"),
+            ("template", "python: pid 7, 28.0 MiB"),
+            ("template", "echo: pid 8, 2.0 MiB"),
+        ];
+        assert_eq!(rows, expected.map(|(name, value)| (name, value.to_owned())));
+    }
 }

@@ -5,5 +5,7 @@
 mod fake;
 mod lifecycle;
 mod run;
+mod scripts;
+mod templates;
 mod verbs;
 mod with_zinit;

@@ -150,7 +150,7 @@ fn inspect_stats_and_modules_read_well() {
         seen.out
     );
     assert_eq!(fake.run(&["inspect", "1", "-o", "json"]).json()["result"], Value::Null);
-    assert!(fake.run(&["stats"]).out.contains("running   0 of 0\n"));
+    assert!(fake.run(&["stats"]).out.contains("running    0 of 0\n"));
     assert_eq!(fake.run(&["modules"]).out, "NAME  DIGEST  KIND  SIZE  AGE  STATE\n");
     let refused = fake.run(&["modules", "rm", "hello"]);
     assert_eq!(refused.code, Some(1));

@@ -68,6 +68,7 @@ pub fn info(session_id: String) -> SessionInfo {
         duration_ms: None,
         cpu_ms: None,
         max_rss_kb: None,
+        minor_faults: None,
         start: Some(api::StartKind::Parked),
         mode: None,
         limits: api::session::Limits::default(),

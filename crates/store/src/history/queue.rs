@@ -11,6 +11,10 @@ use super::{Block, Record};
 /// asked with a flush, and that ends the wait.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// How long after the last entry the writer goes on looking by itself. To be woken costs the one who pushes a switch
+/// of threads in the middle of a session's start; to look costs the writer some microseconds every [`LINGER`].
+const AWAKE: Duration = Duration::from_secs(1);
+
 /// Bytes that end the wait early.
 const ENOUGH: usize = 4 << 20;
 
@@ -95,13 +99,20 @@ impl Queue {
     /// False when the queue was closed and is empty.
     pub(super) fn take(&self, into: &mut Vec<Op>, patience: Duration) -> bool {
         let mut waiting = self.lock();
-        waiting = self.wait(waiting, patience, |waiting| {
-            waiting.idle = waiting.ops.is_empty() && !waiting.closed;
-            waiting.idle
-        });
-        waiting.idle = false;
-        if !waiting.ops.is_empty() {
+        // Who pushes now need not wake anybody.
+        let doze = Instant::now() + AWAKE;
+        while waiting.ops.is_empty() && !waiting.closed && Instant::now() < doze {
             waiting = self.wait(waiting, LINGER, |waiting| !waiting.urgent && !waiting.closed);
+        }
+        if waiting.ops.is_empty() {
+            waiting = self.wait(waiting, patience, |waiting| {
+                waiting.idle = waiting.ops.is_empty() && !waiting.closed;
+                waiting.idle
+            });
+            waiting.idle = false;
+            if !waiting.ops.is_empty() {
+                waiting = self.wait(waiting, LINGER, |waiting| !waiting.urgent && !waiting.closed);
+            }
         }
         std::mem::swap(&mut waiting.ops, into);
         waiting.bytes = 0;

@@ -33,6 +33,7 @@ pub(crate) fn record(no: u64, state: SessionState) -> Record {
             duration_ms: None,
             cpu_ms: None,
             max_rss_kb: None,
+            minor_faults: None,
             start: None,
             mode: None,
             limits: api::session::Limits::default(),

@@ -127,9 +127,9 @@ fn from_script(request: &mut SessionStart, name: String, spec: Arc<TemplateCreat
     // What an interpreter that runs already cannot be given: then one runs from the beginning.
     let memory = request.memory_limit_mb.is_none_or(|limit| Some(limit) == spec.memory_limit_mb);
     let fits = memory && request.dirs.is_empty() && request.working_dir.is_none();
-    if request.dirs.is_empty() {
-        request.dirs.clone_from(&spec.dirs);
-    }
+    // An interpreter may have its library in a folder.
+    let own_dirs = std::mem::replace(&mut request.dirs, spec.dirs.clone());
+    request.dirs.extend(own_dirs);
     request.memory_limit_mb = request.memory_limit_mb.or(spec.memory_limit_mb);
     request.module = Some(spec.module.clone());
     Ok(Plan { template: Some((name, spec)), fits, args, stdin })

@@ -86,6 +86,7 @@ impl Supervisor {
             duration_ms: None,
             cpu_ms: None,
             max_rss_kb: None,
+            minor_faults: None,
             start: None,
             mode: Some(mode),
             limits: limits.clone(),

@@ -25,7 +25,7 @@ impl Supervisor {
         blocking(move || {
             let name = shared.declare(request.clone(), TemplateOrigin::Created)?;
             shared.declared_store.put(&name, &request)?;
-            shared.refresh(&name);
+            shared.refresh(&name, true);
             let core = lock(&shared.core);
             let declared = core.templates.declared.get(&name).ok_or_else(|| not_found(&name))?;
             Ok(information(&core, &name, declared))

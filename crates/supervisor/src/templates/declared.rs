@@ -37,13 +37,25 @@ pub(crate) struct Declared {
     pub(crate) failures: u32,
     pub(crate) why: Option<String>,
     pub(crate) not_before: Option<Instant>,
+    /// What failed: something else is tried at once.
+    failed: Option<Key>,
 }
 
 impl Declared {
     pub(crate) fn new(spec: TemplateCreate, origin: TemplateOrigin) -> Self {
         let (sessions, failures) = (0, 0);
         let spec = Arc::new(spec);
-        Self { spec, origin, warm: None, warming: None, sessions, failures, why: None, not_before: None }
+        Self {
+            spec,
+            origin,
+            warm: None,
+            warming: None,
+            sessions,
+            failures,
+            why: None,
+            not_before: None,
+            failed: None,
+        }
     }
 
     /// Whether it is to have a process at all times.
@@ -52,10 +64,11 @@ impl Declared {
     }
 
     /// Notes a failure; when it may be tried again.
-    fn failed(&mut self, why: &str, first: Duration) -> Duration {
+    fn failed(&mut self, why: &str, first: Duration, key: Option<&Key>) -> Duration {
         let wait = first.saturating_mul(1 << self.failures.min(12)).min(BACKOFF.2);
         self.failures += 1;
         self.why = Some(why.to_owned());
+        self.failed = key.cloned();
         self.not_before = Some(Instant::now() + wait);
         wait
     }
@@ -133,7 +146,8 @@ impl Shared {
     /// Makes the process of a declared template, unless one is on its way or it is too early to try again.
     fn warm_up(self: &Arc<Self>, core: &mut Core, name: &str, key: Key, module: &Arc<OwnedFd>) {
         let Some(declared) = core.templates.declared.get(name) else { return };
-        if declared.not_before.is_some_and(|at| at > Instant::now()) {
+        let too_early = declared.not_before.is_some_and(|at| at > Instant::now());
+        if too_early && declared.failed.as_ref().is_none_or(|failed| *failed == key) {
             return;
         }
         let made_for =
@@ -188,13 +202,20 @@ impl Shared {
     }
 
     /// Its process is gone.
-    pub(super) fn declared_gone(self: &Arc<Self>, core: &mut Core, name: &str, id: StemId, gone: &Gone) {
+    pub(super) fn declared_gone(
+        self: &Arc<Self>,
+        core: &mut Core,
+        name: &str,
+        id: StemId,
+        gone: &Gone,
+        key: &Key,
+    ) {
         let Some(declared) = core.templates.declared.get_mut(name) else { return };
         let was = declared.warm.take_if(|known| *known == id).is_some();
         let would = declared.warming.take_if(|known| *known == id).is_some();
         let wait = match gone {
-            Gone::Died(why) if was || would => declared.failed(why, BACKOFF.0),
-            Gone::Unfit(why) if was || would => declared.failed(why, BACKOFF.1),
+            Gone::Died(why) if was || would => declared.failed(why, BACKOFF.0, Some(key)),
+            Gone::Unfit(why) if was || would => declared.failed(why, BACKOFF.1, Some(key)),
             _ => return,
         };
         if declared.spec.ttl_s.is_none() {
@@ -202,7 +223,7 @@ impl Shared {
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
                 if let Some(shared) = shared.upgrade() {
-                    shared.refresh(&name);
+                    shared.refresh(&name, false);
                 }
             });
         }
@@ -213,14 +234,15 @@ impl Shared {
         if let Some(declared) = core.templates.declared.get_mut(name) {
             let (takes, may) = (pss_kb / 1024, budget_kb / 1024);
             let why = format!("it takes {takes} MiB, and the setting templates_memory_mb allows {may}");
-            declared.failed(&why, BACKOFF.1);
+            declared.failed(&why, BACKOFF.1, None);
         }
     }
 
-    /// Makes sure that a template that is to stand does, with its module as it is now.
-    pub(crate) fn refresh(self: &Arc<Self>, name: &str) {
+    /// Makes sure that a template that is to stand does, with its module as it is now; `at_once` also one that otherwise
+    /// begins with its first session.
+    pub(crate) fn refresh(self: &Arc<Self>, name: &str, at_once: bool) {
         let spec = match lock(&self.core).templates.declared.get(name) {
-            Some(declared) if declared.stands() => Arc::clone(&declared.spec),
+            Some(declared) if at_once || declared.stands() => Arc::clone(&declared.spec),
             _ => return,
         };
         let target = self.target(&spec);
@@ -255,7 +277,7 @@ impl Shared {
     pub(crate) fn refresh_all(self: &Arc<Self>) {
         let names: Vec<String> = lock(&self.core).templates.declared.keys().cloned().collect();
         for name in names {
-            self.refresh(&name);
+            self.refresh(&name, false);
         }
     }
 }

@@ -74,7 +74,7 @@ impl Shared {
             Gone::Unfit(why) | Gone::Died(why) => tracing::warn!(template = made.title, why, "no template"),
         }
         match &made.declared {
-            Some(name) => self.declared_gone(&mut core, name, id, gone),
+            Some(name) => self.declared_gone(&mut core, name, id, gone, &made.key),
             None => {
                 core.templates.automatic.retain(|_, known| *known != id);
                 if let Some(uses) = core.templates.uses.get_mut(&made.key) {

@@ -29,8 +29,8 @@ const COLOURS: [RGBColor; 6] = [
 pub(crate) enum Panel {
     /// How something grows. Its steps stand equally far apart, whatever their numbers.
     Lines { title: String, steps: Vec<String>, below: &'static str, lines: Vec<(String, Vec<f64>)> },
-    /// What is compared, on a logarithmic scale.
-    Bars { title: String, bars: Vec<(String, f64)> },
+    /// What is compared.
+    Bars { title: String, logarithmic: bool, bars: Vec<(String, f64)> },
 }
 
 impl Panel {
@@ -56,7 +56,7 @@ pub(crate) fn draw(path: &Path, panels: &[Panel]) -> Result<()> {
         drawn.map_err(|error| anyhow!("the chart cannot be drawn: {error}"))?;
     }
     std::fs::write(path, text)?;
-    println!("Chart: {}", path.display());
+    eprintln!("chart: {}", path.display());
     Ok(())
 }
 
@@ -70,7 +70,7 @@ fn fill(root: &Area<'_>, panels: &[Panel]) -> Drawn {
         rest = below;
         match panel {
             Panel::Lines { title, steps, below, lines } => draw_lines(&here, title, steps, below, lines)?,
-            Panel::Bars { title, bars } => draw_bars(&here, title, bars)?,
+            Panel::Bars { title, logarithmic, bars } => draw_bars(&here, title, *logarithmic, bars)?,
         }
     }
     Ok(())
@@ -126,16 +126,20 @@ fn draw_lines(
     Ok(())
 }
 
-fn draw_bars(area: &Area<'_>, title: &str, bars: &[(String, f64)]) -> Drawn {
+fn draw_bars(area: &Area<'_>, title: &str, logarithmic: bool, bars: &[(String, f64)]) -> Drawn {
     let bars: Vec<_> = bars.iter().filter(|(_, value)| value.is_finite() && *value > 0.0).collect();
     let (text, left) = (("sans-serif", 13).into_font(), 400);
+    let title = if logarithmic { format!("{title}, logarithmic") } else { title.to_owned() };
     area.draw(&Text::new(title, (12, 10), ("sans-serif", 17).into_font()))?;
-    let logs = bars.iter().map(|(_, value)| value.log10());
+    let values = bars.iter().map(|(_, value)| *value);
     let (low, high) =
-        logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), log| (low.min(log), high.max(log)));
-    // The shortest bar is a twentieth of the longest.
+        values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
     let room = f64::from(WIDTH) - f64::from(left) - 90.0;
-    let length = |value: f64| (room * (0.05 + 0.95 * (value.log10() - low) / (high - low).max(0.1))) as i32;
+    let share = |value: f64| {
+        // The shortest bar of a logarithmic scale is a twentieth of the longest.
+        if logarithmic { 0.05 + 0.95 * (value / low).ln() / (high / low).ln().max(0.1) } else { value / high }
+    };
+    let length = |value: f64| (room * share(value)) as i32;
     for (at, (name, value)) in bars.iter().enumerate() {
         let y = (BAR as i32) * (at as i32 + 2) - 8;
         let ours = if name.starts_with("ours") { COLOURS[1] } else { COLOURS[0] };

@@ -43,14 +43,14 @@ const KINDS: [(Kind, &str); 6] = [
     (Kind::Python, "ours: session of CPython, warm, that waits for its script"),
 ];
 
-/// Memory in kB with so many of them: the charge, and the sum of all Pss.
-fn memory(bench: &Bench, kind: Kind, count: usize, folders: [&Path; 2]) -> Result<[f64; 2]> {
+/// Memory in kB with so many of them: the charge, the sum of their Pss, and the Pss of the process above them.
+fn memory(bench: &Bench, kind: Kind, count: usize, folders: [&Path; 2]) -> Result<[f64; 3]> {
     signals::check()?;
     let group = Group::new(&format!("{kind:?}_{count}"));
     let told = |pid| {
-        let everybody = [vec![pid], processes::descendants(pid)].concat();
         let used = memory::used_kb(group.as_ref());
-        [used, everybody.into_iter().filter_map(processes::pss_kb).sum()]
+        let below = processes::descendants(pid).into_iter().filter_map(processes::pss_kb).sum();
+        [used, below, processes::pss_kb(pid).unwrap_or(f64::NAN)]
     };
     if let Kind::Static | Kind::Dynamic = kind {
         let program = if matches!(kind, Kind::Static) { &bench.floors.fixed } else { &bench.floors.dynamic };
@@ -98,14 +98,19 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     let counts = bench.options.pick([200, 400], [10, 20]);
     let services = guests::folder(bench.dir.path(), &[], &["cpython"])?;
     let state = guests::compiled_state(&services, &["hello", "echo", "cpython"].map(str::to_owned))?;
-    // Of each round: kB of one with the smaller and the larger number, and its share of Pss with the larger.
-    let mut taken = [(); KINDS.len()].map(|()| [Sample::default(), Sample::default(), Sample::default()]);
+    // kB of one with the smaller and the larger number, its Pss with the larger, and what the server has more for it.
+    let mut taken: [[Sample; 4]; KINDS.len()] = Default::default();
     for _ in 0..bench.options.rounds.min(ROUNDS) {
         for ((kind, name), taken) in KINDS.iter().zip(&mut taken) {
             let ask = |count| memory(bench, *kind, count, [&services, &state]);
             let (none, some, many) = (ask(0)?, ask(counts[0])?, ask(counts[1])?);
-            let each = |with: [f64; 2], count: usize, at: usize| (with[at] - none[at]) / count as f64;
-            let values = [each(some, counts[0], 0), each(many, counts[1], 0), each(many, counts[1], 1)];
+            let each = |with: [f64; 3], count: usize, at: usize| (with[at] - none[at]) / count as f64;
+            let values = [
+                each(some, counts[0], 0),
+                each(many, counts[1], 0),
+                each(many, counts[1], 1),
+                each(many, counts[1], 2),
+            ];
             eprintln!("{name}: {values:.0?} kB");
             taken.iter_mut().zip(values).for_each(|(sample, value)| sample.push(value));
         }
@@ -132,10 +137,11 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         "in a GiB",
         "with fewer / with more of them",
         "it / static C",
-        "Pss, kB",
+        "its Pss, kB",
+        "more Pss of the server, kB",
     ]);
     let floor = taken[0][1].p50();
-    for ((_, name), [fewer, more, pss]) in KINDS.iter().zip(&taken) {
+    for ((_, name), [fewer, more, pss, above]) in KINDS.iter().zip(&taken) {
         let each = more.p50();
         table.row([
             (*name).to_owned(),
@@ -144,11 +150,12 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
             format!("{:.3}", fewer.p50() / each),
             format!("{:.2}", each / floor),
             number(pss.p50()),
+            number(above.p50().max(0.0)),
         ]);
     }
     println!("{table}");
     let bars =
         KINDS.iter().zip(&taken).map(|((_, name), taken)| ((*name).to_owned(), taken[1].p50())).collect();
-    let panel = Panel::Bars { title: "Memory of one that is idle, kB, logarithmic".to_owned(), bars };
+    let panel = Panel::Bars { title: "Memory of one that is idle, kB".to_owned(), logarithmic: false, bars };
     chart::draw(&bench.options.out.join("density.svg"), &[panel])
 }

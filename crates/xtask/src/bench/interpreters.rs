@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::Bench;
 use super::chart::{self, Panel};
 use super::floor::Floor;
 use super::guests;
@@ -17,7 +18,6 @@ use super::sample::Sample;
 use super::server::{Server, Setup};
 use super::sse::Reader;
 use super::table::{Table, number};
-use super::{Bench, places};
 
 /// MiB that a warm guest has written to.
 const SIZES: [u32; 5] = [1, 10, 50, 100, 200];
@@ -42,7 +42,11 @@ fn forked_name(size: u32) -> String {
 }
 
 fn fork_name(size: u32) -> String {
-    format!("{size} MiB, bare fork")
+    format!("{size} MiB, bare fork, pages of 4 KiB")
+}
+
+fn huge_name(size: u32) -> String {
+    format!("{size} MiB, bare fork, huge pages")
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
@@ -77,14 +81,12 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     for (name, job) in jobs {
         job.settle(&server)?;
         let [first, end, result] = keys(name);
-        let (mut rpc, request) = (server.rpc()?, rpc::request("session_start", &job.params));
-        let server = &server;
-        rounds.add_many(vec![first, end], move || observed(server, &mut rpc, &request));
-        let mut rpc = server.rpc()?;
-        rounds.add(result, move || job.block(&mut rpc, Pacing::Paced));
+        let (server, request) = (&server, rpc::request("session_start", &job.params));
+        rounds.add_many(vec![first, end], move || observed(server, &request));
+        rounds.add(result, move || job.block(server, Pacing::Paced));
         rows.push(name.to_owned());
     }
-    let rivals = Rc::new(rivals(&state)?);
+    let rivals = Rc::new(rivals(&server)?);
     for (at, rival) in rivals.iter().enumerate().filter(|(_, rival)| rival.missing.is_none()) {
         let [first, end, _] = keys(&rival.name);
         let rivals = Rc::clone(&rivals);
@@ -97,7 +99,8 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 }
 
 /// A block of sessions, each followed from its start to its end: first output, end.
-fn observed(server: &Server, rpc: &mut rpc::Rpc, request: &[u8]) -> Result<Vec<Sample>> {
+fn observed(server: &Server, request: &[u8]) -> Result<Vec<Sample>> {
+    let mut rpc = server.rpc()?;
     let mut samples = vec![Sample::default(), Sample::default()];
     for _ in 0..super::rounds::BLOCK / 2 {
         let (mut reader, mut seen) = (Reader::connect(&server.socket)?, Vec::new());
@@ -114,25 +117,22 @@ fn observed(server: &Server, rpc: &mut rpc::Rpc, request: &[u8]) -> Result<Vec<S
 }
 
 /// The same artifacts with the engine's own command, and the host's own interpreter.
-fn rivals(state: &std::path::Path) -> Result<Vec<Rival>> {
-    let cache = places::cache()?;
+fn rivals(server: &Server) -> Result<Vec<Rival>> {
     let mut all = Vec::new();
-    for (name, guest, args, script) in
+    for (name, module, args, script) in
         [("CPython", "cpython", &[][..], "print(1)\n"), ("QuickJS", "quickjs", &EVAL[..], "console.log(1)")]
     {
-        let artifact = cache.join(format!("{guest}.so"));
-        let mut rival = rivals::wasmedge(&places::real_guest(guest)?, &artifact, args, "1\n").input(script);
+        let mut rival = rivals::wasmedge(&server.artifact(module)?, args, "1\n").input(script);
         rival.name = format!("{}: {name}", rival.name);
         all.push(rival);
     }
-    let _ = state;
     all.push(rivals::python("print(1)", "1\n"));
     Ok(all)
 }
 
 /// Adds guests of several sizes that wait for their input: handed to a worker that stands ready, forked on demand, and
 /// the bare fork of a process of that size.
-fn growth(rounds: &mut Rounds<'_>, bench: &Bench, server: &Server) -> Result<()> {
+fn growth<'a>(rounds: &mut Rounds<'a>, bench: &Bench, server: &'a Server) -> Result<()> {
     for size in SIZES {
         let module = guests::filled_name(size);
         let (ready, forked) = (format!("ready_{size}"), format!("forked_{size}"));
@@ -140,14 +140,20 @@ fn growth(rounds: &mut Rounds<'_>, bench: &Bench, server: &Server) -> Result<()>
         server.template(&json!({
             "name": forked, "module": module, "warm": "stdin", "min_spare": 0, "max_spare": 0,
         }))?;
-        for (name, template, start) in [(ready_name(size), ready, "warm"), (forked_name(size), forked, "")] {
-            let job = Job::new(json!({ "template": template, "stdin": "x\n" }), "x\n", start);
+        for (name, template) in [(ready_name(size), ready), (forked_name(size), forked)] {
+            let job = Job::new(json!({ "template": template, "stdin": "x\n" }), "x\n", "warm");
             job.settle(server)?;
-            let mut rpc = server.rpc()?;
-            rounds.add(name, move || job.block(&mut rpc, Pacing::Paced));
+            let ([first, end, result], request) = (keys(&name), rpc::request("session_start", &job.params));
+            rounds.add_many(vec![first, end], move || observed(server, &request));
+            rounds.add(result, move || job.block(server, Pacing::Paced));
         }
-        let mut floor = Floor::start(&bench.floors.fixed, &["fork", &size.to_string()])?;
-        rounds.add(fork_name(size), move || floor.block(Pacing::Paced));
+        let size_text = size.to_string();
+        for (name, args) in
+            [(fork_name(size), &["fork", &size_text][..]), (huge_name(size), &["fork", &size_text, "huge"])]
+        {
+            let mut floor = Floor::start(&bench.floors.fixed, args)?;
+            rounds.add(name, move || floor.block(Pacing::Paced));
+        }
     }
     Ok(())
 }
@@ -189,29 +195,36 @@ fn print(measured: &Measured, rows: &[String], rivals: &[Rival], server: &Server
     println!("{table}");
     let mut table = Table::new(&[
         "MiB written",
-        "worker ready, p50",
+        "worker ready: first output p50",
         "p99",
-        "forked on demand, p50",
-        "bare fork of as much in C, p50",
-        "on demand / bare fork",
+        "result p50",
+        "forked on demand: first output p50",
+        "result p50",
+        "bare fork+exit+wait of as much in C, 4 KiB pages, p50",
+        "huge pages, p50",
+        "result on demand / bare fork, huge pages",
         "template's Pss, kB",
     ]);
     for size in SIZES {
-        let [ready, forked, fork] =
-            [ready_name(size), forked_name(size), fork_name(size)].map(|name| measured.series(&name));
+        let of = |name: &str| keys(name).map(|key| measured.series(&key));
+        let ([first, _, ready], [forked_first, _, forked]) = (of(&ready_name(size)), of(&forked_name(size)));
+        let [fork, huge] = [fork_name(size), huge_name(size)].map(|name| measured.series(&name));
         let template: Value = server.call("template_get", &json!({ "name": format!("ready_{size}") }))?;
         table.row([
             size.to_string(),
+            number(first.p50()),
+            number(first.p99()),
             number(ready.p50()),
-            number(ready.p99()),
+            number(forked_first.p50()),
             number(forked.p50()),
             number(fork.p50()),
-            forked.over(&fork).to_string(),
+            number(huge.p50()),
+            forked.over(&huge).to_string(),
             number(template["pss_kb"].as_f64().unwrap_or(f64::NAN)),
         ]);
     }
     println!(
-        "Start to result against the memory that the guest had written when it asked for its input.\n\n{table}"
+        "A guest that had written so much memory when it asked for its input, and prints that.\n\n{table}"
     );
     Ok(())
 }
@@ -219,19 +232,22 @@ fn print(measured: &Measured, rows: &[String], rivals: &[Rival], server: &Server
 fn draw(bench: &Bench, measured: &Measured, rows: &[String], rivals: &[Rival]) -> Result<()> {
     let names = rows.iter().chain(rivals.iter().map(|rival| &rival.name));
     let bars = names.map(|name| (name.clone(), measured.series(&keys(name)[0]).p50())).collect();
-    let line = |text: &str, name: fn(u32) -> String| {
-        (text.to_owned(), SIZES.map(|size| measured.series(&name(size)).p50()).to_vec())
-    };
+    let p50 = |names: [String; SIZES.len()]| names.map(|name| measured.series(&name).p50()).to_vec();
+    let first = |name: fn(u32) -> String| p50(SIZES.map(|size| keys(&name(size))[0].clone()));
     let panels = [
-        Panel::Bars { title: "First output of a script, µs p50, logarithmic".to_owned(), bars },
+        Panel::Bars { title: "First output of a script, µs p50".to_owned(), logarithmic: true, bars },
         Panel::Lines {
-            title: "Start to result against the memory of the warm guest, µs p50".to_owned(),
+            title: "First output against the memory of the warm guest, µs p50".to_owned(),
             steps: SIZES.map(|size| size.to_string()).to_vec(),
             below: "MiB written before the input is asked for",
             lines: vec![
-                line("ours, a worker stands ready", ready_name),
-                line("ours, forked on demand", forked_name),
-                line("floor: bare fork of as much memory", fork_name),
+                ("ours, a worker stands ready".to_owned(), first(ready_name)),
+                ("ours, forked on demand".to_owned(), first(forked_name)),
+                (
+                    "floor: bare fork+exit+wait of as much in pages of 4 KiB".to_owned(),
+                    p50(SIZES.map(fork_name)),
+                ),
+                ("floor: the same in huge pages".to_owned(), p50(SIZES.map(huge_name))),
             ],
         },
     ];

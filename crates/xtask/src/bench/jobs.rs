@@ -48,17 +48,18 @@ impl Job {
     }
 
     /// A block of them. How their processes came to be is looked up behind it, off the clock.
-    pub(crate) fn block(&self, rpc: &mut Rpc, pacing: Pacing) -> Result<Sample> {
+    pub(crate) fn block(&self, server: &Server, pacing: Pacing) -> Result<Sample> {
         let (mut sample, mut ids) = (Sample::default(), Vec::new());
+        let mut rpc = server.rpc()?;
         for _ in 0..BLOCK {
             pacing.rest();
-            let (took, id) = self.run(rpc)?;
+            let (took, id) = self.run(&mut rpc)?;
             sample.push(took);
             ids.push(id);
         }
         let mut right = 0;
         for id in ids {
-            right += u64::from(self.is_right(rpc, &id)?);
+            right += u64::from(self.is_right(&mut rpc, &id)?);
         }
         if pacing == Pacing::Paced {
             ensure!(
@@ -94,8 +95,8 @@ impl Job {
     }
 
     /// Runs them one after the other until the time is over; how many there were.
-    pub(crate) fn repeat(&self, rpc: &mut Rpc, until: Instant) -> Result<u64> {
-        let mut count = 0;
+    pub(crate) fn repeat(&self, server: &Server, until: Instant) -> Result<u64> {
+        let (mut rpc, mut count) = (server.rpc()?, 0);
         while Instant::now() < until {
             let body = rpc.exchange(&self.request)?;
             // A look for the words instead of a parser, so that the client takes less from the server's cores.

@@ -118,7 +118,8 @@ pub(crate) fn run(bench: &Bench, lines: u64) -> Result<()> {
     let steps = || READERS.map(|readers| readers.to_string()).to_vec();
     let panels = [
         Panel::Bars {
-            title: "Lines a second, logarithmic".to_owned(),
+            title: "Lines a second".to_owned(),
+            logarithmic: false,
             bars: [SINGLE, LINEWISE, BATCHED, BUFFERED]
                 .map(|name| (name.replace(", none lost", ""), measured.series(name).p50()))
                 .to_vec(),

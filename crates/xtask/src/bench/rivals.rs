@@ -1,7 +1,6 @@
 //! Rivals: what one would do otherwise, a process for each job.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -10,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::rounds::Pacing;
 use super::sample::Sample;
+use super::server::Server;
 use super::{places, signals};
 
 /// Jobs in a block: each takes milliseconds.
@@ -95,32 +95,19 @@ fn wasmedge_program() -> PathBuf {
     installed.filter(|path| path.exists()).unwrap_or_else(|| "wasmedge".into())
 }
 
-/// Compiles a module with wasmedge, unless that was done since the module changed.
-fn wasmedge_compile(module: &Path, artifact: &Path) -> Result<()> {
-    let time = |path: &Path| path.metadata().map(|metadata| metadata.mtime());
-    if time(artifact).is_ok_and(|made| time(module).is_ok_and(|changed| changed <= made)) {
-        return Ok(());
-    }
-    eprintln!("compiling {} with wasmedge (minutes for a large one, once)", module.display());
-    // Whatever breaks off in between leaves no half of an artifact; its name decides its format.
-    let unfinished = artifact.with_extension("unfinished.so");
-    run(Command::new(wasmedge_program()).arg("compile").args([module, &unfinished]))?;
-    Ok(std::fs::rename(unfinished, artifact)?)
-}
-
-/// The engine's own command on a module that it compiled.
-pub(crate) fn wasmedge(module: &Path, artifact: &Path, args: &[&str], prints: &str) -> Rival {
-    let name = "one `wasmedge` process per job, compiled";
-    let text = artifact.display().to_string();
-    let all = [&["--run-mode", "aot", &text][..], args].concat();
-    let compiled = wasmedge_compile(module, artifact);
-    or_missing(compiled.map(|()| Rival::new(name, wasmedge_program(), &all, prints)), name)
+/// The engine's own command on the artifact that a server of ours runs, too.
+pub(crate) fn wasmedge(artifact: &Path, args: &[&str], prints: &str) -> Rival {
+    let name = "one `wasmedge` process per job, same artifact";
+    let artifact = artifact.display().to_string();
+    let all = [&["--run-mode", "aot", &artifact][..], args].concat();
+    let there = run(Command::new(wasmedge_program()).arg("--version"));
+    or_missing(there.map(|()| Rival::new(name, wasmedge_program(), &all, prints)), name)
 }
 
 /// All that `hello` is compared with.
-pub(crate) fn of_hello(dir: &Path) -> Result<Vec<Rival>> {
+pub(crate) fn of_hello(dir: &Path, server: &Server) -> Result<Vec<Rival>> {
     let (module, prints) = (places::guests().join("hello.wasm"), "hello, world\n");
-    let mut all = vec![wasmedge(&module, &dir.join("hello.so"), &[], prints)];
+    let mut all = vec![wasmedge(&server.artifact("hello")?, &[], prints)];
     all.extend(wasmtime(dir, &module, prints)?);
     Ok(all)
 }

@@ -113,7 +113,7 @@ impl<'a> Rounds<'a> {
                 }
             }
         }
-        Ok(Measured { series, counted: rounds.len(), dropped: tried - rounds.len() })
+        Ok(Measured { series, counted: rounds.len(), dropped: tried - rounds.len(), best })
     }
 
     /// The worse of the canary's two blocks, and the samples of each contender.
@@ -135,6 +135,8 @@ pub(crate) struct Measured {
     series: BTreeMap<String, Series>,
     counted: usize,
     dropped: usize,
+    /// The canary's best median, in microseconds: a large one tells of a machine that was never quiet.
+    best: f64,
 }
 
 impl Measured {
@@ -151,9 +153,9 @@ impl Measured {
     pub(crate) fn note(&self) -> String {
         let warning = if self.counted < 7 { "; TOO FEW, nothing follows from them" } else { "" };
         format!(
-            "{} rounds counted, {} dropped (canary above {QUIET} of its best){warning}; interleaved in a shuffled order; \
+            "{} rounds counted, {} dropped (canary above {QUIET} of its best, {:.0} µs){warning}; interleaved in a shuffled order; \
              medians of the rounds, p99 of all values, ratios with their 95 % interval.",
-            self.counted, self.dropped
+            self.counted, self.dropped, self.best
         )
     }
 }

@@ -1,13 +1,15 @@
 //! A lean JSON-RPC client: blocking, one connection that stays open, requests that were written before the clock runs.
 //! The machine of the server pays for the client, too; this one costs two system calls for a call.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+
+use super::signals;
 
 /// The bytes of a call, HTTP head included.
 pub(crate) fn request(method: &str, params: &Value) -> Vec<u8> {
@@ -47,7 +49,7 @@ impl Rpc {
             if self.buffer.len() < have + 4096 {
                 self.buffer.resize(have + 64 * 1024, 0);
             }
-            let got = self.stream.read(&mut self.buffer[have..])?;
+            let got = signals::read(&self.stream, &mut self.buffer[have..])?;
             ensure!(got > 0, "the server closed the connection");
             have += got;
             if whole.is_none() {

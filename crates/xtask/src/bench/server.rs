@@ -47,6 +47,9 @@ impl<'a> Setup<'a> {
             .env("HERO_RUNNER_STATE_DIR", &state)
             .env("HERO_RUNNER_SERVICES_DIR", self.services.map_or_else(places::guests, Path::to_owned))
             .env("HERO_RUNNER_LOG_LEVEL", "warn")
+            // What still runs when it is told to stop is of no use to anybody.
+            .env("HERO_RUNNER_DRAIN_MS", "0")
+            .env("HERO_RUNNER_GRACE_MS", "0")
             .envs(
                 self.settings
                     .iter()
@@ -61,14 +64,13 @@ impl<'a> Setup<'a> {
         let server = Server { child, socket, dir };
         server.until("the server answers", 30, |server| {
             ensure!(processes::runs(server.pid()), "the server ended at once");
-            let health = Rpc::connect(&server.socket).and_then(|mut rpc| rpc.call("health", &json!({})));
-            Ok(health.is_ok().then_some(()))
+            Ok(server.rpc().is_ok().then_some(()))
         })?;
         Ok(server)
     }
 }
 
-/// A running server. When it is dropped, it is killed and everything of its tree is waited for.
+/// A running server. When it is dropped, it ends, and everything of its tree is waited for.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -81,13 +83,16 @@ impl Server {
         self.child.id()
     }
 
+    /// A connection for a block of calls, that has seen its first one; the server closes one that is idle for long.
     pub(crate) fn rpc(&self) -> Result<Rpc> {
-        Rpc::connect(&self.socket)
+        let mut rpc = Rpc::connect(&self.socket)?;
+        rpc.call("health", &json!({}))?;
+        Ok(rpc)
     }
 
-    /// A call of its own connection; for what is not timed.
+    /// A call on a connection of its own; for what is not timed.
     pub(crate) fn call(&self, method: &str, params: &Value) -> Result<Value> {
-        self.rpc()?.call(method, params)
+        Rpc::connect(&self.socket)?.call(method, params)
     }
 
     /// Asks again and again.
@@ -125,6 +130,21 @@ impl Server {
         Ok(())
     }
 
+    /// The file that was compiled of a module.
+    pub(crate) fn artifact(&self, module: &str) -> Result<PathBuf> {
+        let detail = self.call("module_get", &json!({ "name": module }))?;
+        let digest = detail["digest"].as_str().unwrap_or_default();
+        let hex = digest.strip_prefix("sha256:").with_context(|| format!("no digest: {detail}"))?;
+        let folder = self.dir.path().join("state/artifacts");
+        let files = fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
+        let named =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(hex));
+        files
+            .into_iter()
+            .find(named)
+            .with_context(|| format!("{module} has no artifact in {}", folder.display()))
+    }
+
     /// Makes a template and waits until it is warm.
     pub(crate) fn template(&self, params: &Value) -> Result<()> {
         self.call("template_create", params)?;
@@ -139,10 +159,26 @@ impl Server {
         })
     }
 
+    /// Tells it to end and gives it ten seconds; whether it ended well.
+    fn stop(&mut self) -> bool {
+        // Somebody else may have its number once it was waited for.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return true;
+        }
+        let _ = Command::new("kill").arg(self.pid().to_string()).status();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status.success();
+            }
+            sleep(Duration::from_millis(2));
+        }
+        false
+    }
+
     /// Ends it in good order and keeps its state for others.
     pub(crate) fn into_state(mut self, to: &Path) -> Result<()> {
-        let terminate = Command::new("kill").arg(self.pid().to_string()).status()?;
-        ensure!(terminate.success() && self.child.wait()?.success(), "the server did not end well");
+        ensure!(self.stop(), "the server did not end well");
         let _ = fs::remove_dir_all(to);
         copy(&self.dir.path().join("state"), to)
     }
@@ -151,6 +187,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let below = processes::descendants(self.pid());
+        self.stop();
         let _ = self.child.kill();
         let _ = self.child.wait();
         let deadline = Instant::now() + Duration::from_secs(10);

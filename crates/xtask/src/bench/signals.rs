@@ -1,5 +1,6 @@
 //! Ctrl-C ends a benchmark in good order, so that it leaves no process and no folder behind.
 
+use std::io::{ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::{Result, ensure};
@@ -32,4 +33,15 @@ pub(crate) fn watch() -> Result<()> {
 pub(crate) fn check() -> Result<()> {
     ensure!(!STOP.load(Relaxed), "stopped by a signal");
     Ok(())
+}
+
+/// Reads some bytes. A read with a time limit does not go on by itself after a signal, not even after one that only froze
+/// the process for a moment.
+pub(crate) fn read(mut from: impl Read, into: &mut [u8]) -> Result<usize> {
+    loop {
+        match from.read(into) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => check()?,
+            done => return Ok(done?),
+        }
+    }
 }

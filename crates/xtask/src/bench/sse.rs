@@ -1,11 +1,13 @@
 //! Readers of a session's log.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+
+use super::signals;
 
 /// A connection that follows one session, or will.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ impl Reader {
     /// Reads until this text came, and appends what came to `seen`.
     pub(crate) fn until(&mut self, text: &str, seen: &mut Vec<u8>) -> Result<()> {
         while memchr::memmem::find(seen, text.as_bytes()).is_none() {
-            let got = self.stream.read(&mut self.buffer)?;
+            let got = signals::read(&self.stream, &mut self.buffer)?;
             ensure!(got > 0, "the stream ended: {}", String::from_utf8_lossy(seen));
             seen.extend_from_slice(&self.buffer[..got]);
         }
@@ -41,7 +43,7 @@ impl Reader {
     pub(crate) fn drain(&mut self, lines: u64) -> Result<Instant> {
         let (mut count, mut carry) = (Counter { next: 0, whole: true, ended: false }, Vec::new());
         loop {
-            let got = self.stream.read(&mut self.buffer)?;
+            let got = signals::read(&self.stream, &mut self.buffer)?;
             if got == 0 {
                 break;
             }

@@ -67,13 +67,13 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         server.compiled("hello")?;
         job.settle(server)?;
         for pacing in Pacing::BOTH {
-            let (job, mut rpc) = (Rc::clone(&job), server.rpc()?);
-            rounds.add(key(name, pacing), move || job.block(&mut rpc, pacing));
+            let job = Rc::clone(&job);
+            rounds.add(key(name, pacing), move || job.block(server, pacing));
         }
         rows.push(name.to_owned());
         shares.push((kind, job));
     }
-    let rivals = Rc::new(rivals::of_hello(bench.dir.path())?);
+    let rivals = Rc::new(rivals::of_hello(bench.dir.path(), &warm)?);
     for (at, rival) in rivals.iter().enumerate().filter(|(_, rival)| rival.missing.is_none()) {
         for pacing in Pacing::BOTH {
             let rivals = Rc::clone(&rivals);
@@ -84,9 +84,9 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     }
     let _pong = wire::add(&mut rounds, bench, &warm)?;
     for (alive, server) in &crowds {
-        let (job, mut rpc) = (Job::hello("warm"), server.rpc()?);
+        let job = Job::hello("warm");
         job.settle(server)?;
-        rounds.add(alive_name(*alive), move || job.block(&mut rpc, Pacing::Paced));
+        rounds.add(alive_name(*alive), move || job.block(server, Pacing::Paced));
     }
     burning(&mut rounds, bench, &warm)?;
 
@@ -112,11 +112,11 @@ fn crowd(bench: &Bench, alive: usize) -> Result<Server> {
 fn burning<'a>(rounds: &mut Rounds<'a>, bench: &Bench, server: &'a Server) -> Result<()> {
     server.compiled("faulty_spin")?;
     let cores = std::thread::available_parallelism()?.get();
-    let (job, mut rpc) = (Job::hello("warm"), server.rpc()?);
+    let job = Job::hello("warm");
     let burn = move || jobs::blocked(server, &json!({ "module": "faulty_spin" }), cores);
     rounds.add(BURNING, move || {
         let spinning: Vec<Value> = burn()?;
-        let sample = job.block(&mut rpc, Pacing::Paced);
+        let sample = job.block(server, Pacing::Paced);
         jobs::stop(server, &spinning)?;
         sample
     });
@@ -231,8 +231,8 @@ fn draw(bench: &Bench, measured: &Measured, rows: &[String], rivals: &[Rival]) -
     let text = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
     let panels = [
         Panel::Bars {
-            title: "Start to result of hello, µs p50, 2-3 ms apart (zygote: back to back), logarithmic"
-                .to_owned(),
+            title: "Start to result of hello, µs p50, 2-3 ms apart (zygote: back to back)".to_owned(),
+            logarithmic: true,
             bars: bars.collect(),
         },
         Panel::Lines {

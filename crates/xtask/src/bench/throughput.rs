@@ -19,7 +19,7 @@ const CLIENTS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 const FORKS: &str = "floor: two processes that fork+exit+wait, static C";
 
 fn ours(clients: usize) -> String {
-    format!("ours: hello, {clients} clients")
+    format!("ours: hello, clients: {clients}")
 }
 
 fn pair(rival: &Rival) -> String {
@@ -32,7 +32,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     server.compiled("hello")?;
     let job = Job::hello("warm");
     job.settle(&server)?;
-    let rivals = rivals::of_hello(bench.dir.path())?;
+    let rivals = rivals::of_hello(bench.dir.path(), &server)?;
     let (server, job) = (&server, &job);
     let mut rounds = Rounds::new(bench);
     let start = || Floor::start(&bench.floors.fixed, &["loop"]);
@@ -49,7 +49,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     });
     for clients in CLIENTS {
         rounds.add(ours(clients), move || {
-            let client = |until| job.repeat(&mut server.rpc()?, until);
+            let client = |until| job.repeat(server, until);
             rate(clients, time, &client)
         });
     }

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use api::ErrorCode;
 use api::method::ModuleGetMethod;
-use api::module::ModuleRef;
+use api::module::{ModuleDetail, ModuleRef};
 use client::{Client, Error};
 use sha2::{Digest, Sha256};
 
 use crate::failure::advise;
+
+/// What can be named instead of something that is not there.
+pub(super) const RUNNABLE: &str = "name a .wasm file, a script, or a module of `hero_runner modules`";
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Module {
@@ -31,14 +34,14 @@ impl Module {
         if path.is_file() {
             return Ok(Self::File(path.to_owned()));
         }
-        Err(advise(
-            format!("{text}: there is no such file"),
-            "name a .wasm file, or a module of `hero_runner modules`",
-        ))
+        Err(advise(format!("{text}: there is no such file"), RUNNABLE))
     }
 
-    pub(crate) fn is_file(&self) -> bool {
-        matches!(self, Self::File(_))
+    /// Registers a file under a name.
+    pub(crate) async fn register(client: &Client, name: &str, file: &Path) -> anyhow::Result<ModuleDetail> {
+        let sha256 = sha256(file).await?;
+        let stored = client.upload_file(Some(name), Some(&sha256), file).await;
+        stored.with_context(|| format!("cannot register {} as {name}", file.display()))
     }
 
     /// Sees to it that the server has it, and returns what the server calls it. A file is uploaded unless the
