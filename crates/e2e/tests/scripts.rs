@@ -62,10 +62,10 @@ fn speaks(server: &Server, language: &Language) {
     let result = run(json!({ "script": language.syntax }));
     let name = format!("test.{}", language.runtime);
     assert_eq!((&result["exit_code"], &result["success"]), (&json!(1), &json!(false)), "{result:#}");
-    assert!(result["stderr"].as_str().unwrap().contains(&name), "{result:#}");
+    assert!(result["stderr"].as_str().expect("a text").contains(&name), "{result:#}");
     let result = run(json!({ "script": language.thrown }));
     assert_eq!((&result["exit_code"], &result["stdout"]), (&json!(1), &json!("before\n")), "{result:#}");
-    let message = result["stderr"].as_str().unwrap();
+    let message = result["stderr"].as_str().expect("a text");
     assert!(message.contains("bad") && message.contains(&name), "{message}");
     let result = run(json!({ "script": language.exit }));
     assert_eq!((&result["exit_code"], &result["stdout"]), (&json!(3), &json!("before\n")), "{result:#}");

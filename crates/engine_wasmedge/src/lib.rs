@@ -1,8 +1,8 @@
 //! WasmEdge as an engine: core modules with WASI preview 1.
 //!
 //! The guest's standard streams and its randomness do not go through the engine's own WASI functions. They go
-//! through ours ([`wasi`]), which take the place of `fd_read`, `fd_write` and `random_get` in the engine's WASI
-//! module. Everything else of WASI is the engine's.
+//! through ours ([`wasi`]), which take the place of `fd_read`, `fd_write`, `poll_oneoff` and `random_get` in
+//! the engine's WASI module. Everything else of WASI is the engine's.
 
 mod host;
 mod poll;

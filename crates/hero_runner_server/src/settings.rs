@@ -151,8 +151,8 @@ settings! {
     session_yield_ms: u32 = |_| 10;
     /// Templates that the server makes by itself of modules that are used often; 0 makes none.
     templates_max: u32 = |_| 8;
-    /// A file in JSON that lists templates, each as template_create takes it; none when empty.
-    templates_file: PathBuf = |_| PathBuf::new();
+    /// Files in JSON that list templates, each as template_create takes it; colons between.
+    templates_file: Vec<PathBuf> = |_| Vec::new();
     /// How long a module may take to come to where its sessions begin, in milliseconds.
     template_warm_ms: u64 = |_| 60_000;
     /// Memory that templates and their parked workers may take together, in MiB; beyond it, the idle ones go.

@@ -92,14 +92,14 @@ impl WarmCore {
     }
 }
 
-/// The templates that the file of the setting declares: a list of what `template_create` takes. A file that is named has
-/// to be there and to be right, like every other setting.
+/// The templates that the files of the setting declare, each a list of what `template_create` takes. A file that is named
+/// has to be there and to be right, like every other setting.
 fn read_templates(settings: &Settings) -> Result<Vec<TemplateCreate>> {
-    let path = &settings.templates_file;
-    if path.as_os_str().is_empty() {
-        return Ok(Vec::new());
+    let mut templates = Vec::new();
+    for path in &settings.templates_file {
+        let place = || format!("templates_file {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(place)?;
+        templates.extend(serde_json::from_str::<Vec<TemplateCreate>>(&text).with_context(place)?);
     }
-    let place = || format!("templates_file {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(place)?;
-    serde_json::from_str(&text).with_context(place)
+    Ok(templates)
 }

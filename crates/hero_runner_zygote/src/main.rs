@@ -182,16 +182,21 @@ fn slim() {
 }
 
 /// For the benchmark: for every line on standard input, forks 50 times from the warm process, waits for each child,
-/// and prints the nanoseconds that each took.
+/// and prints the nanoseconds that each took. A number on the line is a pause before each fork, in microseconds, which
+/// grows to one and a half of it.
 fn fork_floor() -> Result<(), String> {
     use std::io::{BufRead, Write};
     let text = |error: std::io::Error| error.to_string();
     without_compiler();
     WasmEdge::default().warm().map_err(|error| error.to_string())?;
     compact();
-    for _ in std::io::stdin().lock().lines() {
+    for pause in std::io::stdin().lock().lines() {
+        let pause: u64 = pause.map_err(text)?.trim().parse().unwrap_or(0);
         let mut line = String::new();
-        for _ in 0..50 {
+        for turn in 0..50 {
+            if pause > 0 {
+                std::thread::sleep(std::time::Duration::from_micros(pause + pause * turn / 100));
+            }
             let begin = std::time::Instant::now();
             match sys::fork::fork_single_threaded().map_err(text)? {
                 sys::fork::Fork::Child => exit_now(0),

@@ -13,7 +13,7 @@ const MADV_COLLAPSE: libc::c_int = 25;
 /// mappings become one, and the code of the `large` libraries moves into huge pages, as far as it fills whole ones. It stays
 /// executable and constant; nothing of it can be written, before or after.
 ///
-/// A fork pays for each mapping, and so does the end of a process: 1.7 µs together, measured. Code that is mapped from a file
+/// A fork pays for each mapping, and so does the end of a process. Code that is mapped from a file
 /// is mapped again in each forked process, by a page fault for every 64 KiB that it touches, and taken apart page by page
 /// in the end. A huge page is inherited as one entry.
 ///

@@ -66,7 +66,11 @@ pub fn warm(
         Warming { printed: Printed::default(), bytes: 0, fds, fork: None, session: None, why: None };
     if spec.warm != Warm::Stdin {
         with_run(&request, module, |code, run| engine.prepare(code, run, &mut stdio))?
-            .map_err(|error| stdio.why.take().map_or(error.0, str::to_owned))?;
+            .map_err(|error| stdio.why.map_or(error.0, str::to_owned))?;
+        // It may have taken no notice.
+        if let Some(why) = stdio.why {
+            return Err(why.to_owned());
+        }
         return Ok(Warmed::Template(stdio.printed));
     }
     stdio.fork = Some(fork);

@@ -94,6 +94,10 @@ impl Supervisor {
             for id in stems.drain(..) {
                 Shared::retire(&mut core, id);
             }
+            // It may have stood in the place of one that comes with the server.
+            if let Some(spec) = builtin().into_iter().find(|spec| spec.module == name) {
+                core.templates.declared.insert(name, Declared::new(spec, TemplateOrigin::Builtin));
+            }
             Ok(Done { ok: true })
         })
         .await

@@ -56,9 +56,10 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         }
         rows.push(name.to_owned());
     }
-    let mut zygote = Floor::start(&places::program("hero_runner_zygote"), &["--fork-floor"])?;
-    // It knows no pause.
-    rounds.add(key(ZYGOTE, Pacing::Tight), move || zygote.block(Pacing::Tight));
+    for pacing in Pacing::BOTH {
+        let mut zygote = Floor::start(&places::program("hero_runner_zygote"), &["--fork-floor"])?;
+        rounds.add(key(ZYGOTE, pacing), move || zygote.block(pacing));
+    }
     rows.push(ZYGOTE.to_owned());
 
     let mut shares = Vec::new();
