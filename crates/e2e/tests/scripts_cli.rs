@@ -55,7 +55,8 @@ fn a_template_is_created_listed_used_and_removed() {
     let told = shown(&server, &args);
     assert!(told.starts_with("mine warm, "), "{told}");
     let row = shown(&server, &["templates"]);
-    let row: Vec<&str> = row.lines().nth(1).unwrap().split_whitespace().collect();
+    let row: Vec<&str> =
+        row.lines().find(|line| line.starts_with("mine")).unwrap().split_whitespace().collect();
     assert_eq!((row[0], row[2], row[3]), ("mine", "stdin", "warm"));
     for input in ["one\n", "two, without an end", ""] {
         let output = fed(&server, &["run", "--template", "mine"], input.as_bytes());

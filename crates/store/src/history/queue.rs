@@ -100,7 +100,7 @@ impl Queue {
     pub(super) fn take(&self, into: &mut Vec<Op>, patience: Duration) -> bool {
         let mut waiting = self.lock();
         // Who pushes now need not wake anybody.
-        let doze = Instant::now() + AWAKE;
+        let doze = Instant::now() + AWAKE.min(patience);
         while waiting.ops.is_empty() && !waiting.closed && Instant::now() < doze {
             waiting = self.wait(waiting, LINGER, |waiting| !waiting.urgent && !waiting.closed);
         }
