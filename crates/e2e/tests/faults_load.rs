@@ -194,3 +194,30 @@ fn clients_that_leave_in_the_middle_of_a_stream_leave_nothing_behind() {
     let _ = server.call("session_stop", json!({ "session_id": silent, "grace_ms": 0 }));
     canary.is_undisturbed();
 }
+
+/// How the kernel schedules a process: 0 is the usual way, 5 is only when nothing else wants the processor.
+fn policy(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let (_, fields) = stat.rsplit_once(") ").expect("as in proc(5)");
+    fields.split(' ').nth(41 - 3).and_then(|text| text.parse().ok()).expect("as in proc(5)")
+}
+
+#[test]
+fn a_session_that_computes_gives_way_and_one_that_waits_does_not() {
+    let server = Server::start();
+    let spinning = server.session(json!({ "module": "faulty_spin" }));
+    let waiting = server.session(json!({ "module": "echo", "stdin_open": true }));
+    eventually("it has stepped back", || (policy(server.worker(&spinning)) == 5).then_some(()));
+    assert_eq!(policy(server.worker(&waiting)), 0);
+    let _ = server.call("session_stop", json!({ "session_id": spinning, "grace_ms": 0 }));
+    let never = Setup::new().set("session_yield_ms", 0).start();
+    let spinning = never.session(json!({ "module": "faulty_spin" }));
+    let pid = never.worker(&spinning);
+    eventually("it has computed for a while", || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(") ")?;
+        // User time in ticks of 10 ms.
+        (fields.split(' ').nth(14 - 3)?.parse::<u32>().ok()? >= 10).then_some(())
+    });
+    assert_eq!(policy(pid), 0);
+}

@@ -28,8 +28,8 @@ const USES: u32 = 3;
 /// How long a module is not tried again after its automatic template failed.
 const FAILED: Duration = Duration::from_secs(60);
 
-/// How long an automatic template stays that nobody uses.
-const AUTOMATIC_TTL: Duration = Duration::from_secs(60);
+/// How long an automatic template stays that nobody uses; when memory is short, it goes before.
+const AUTOMATIC_TTL: Duration = Duration::from_secs(600);
 
 /// How many modules' uses are counted at once.
 const COUNTED: usize = 1024;

@@ -124,6 +124,20 @@ pub(crate) fn blocked(server: &Server, params: &Value, count: usize) -> Result<V
     Ok(ids)
 }
 
+/// Waits until the kernel runs these sessions only when nothing else wants the processor (policy 5, SCHED_IDLE), as the
+/// server has it for sessions that compute for long.
+pub(crate) fn stepped_back(server: &Server, ids: &[Value]) -> Result<()> {
+    for id in ids {
+        server.until("a session steps back", 10, |server| {
+            let info = server.call("session_get", &json!({ "session_id": id }))?;
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", info["child_pid"]))?;
+            let policy = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(41 - 3));
+            Ok((policy == Some("5")).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
 /// Ends sessions at once and waits until none of them runs.
 pub(crate) fn stop(server: &Server, ids: &[Value]) -> Result<()> {
     let mut rpc = server.rpc()?;

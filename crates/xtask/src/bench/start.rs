@@ -114,7 +114,11 @@ fn burning<'a>(rounds: &mut Rounds<'a>, bench: &Bench, server: &'a Server) -> Re
     server.compiled("faulty_spin")?;
     let cores = std::thread::available_parallelism()?.get();
     let job = Job::hello("warm");
-    let burn = move || jobs::blocked(server, &json!({ "module": "faulty_spin" }), cores);
+    let burn = move || {
+        let spinning = jobs::blocked(server, &json!({ "module": "faulty_spin" }), cores)?;
+        jobs::stepped_back(server, &spinning)?;
+        Ok::<_, anyhow::Error>(spinning)
+    };
     rounds.add(BURNING, move || {
         let spinning: Vec<Value> = burn()?;
         let sample = job.block(server, Pacing::Paced);
