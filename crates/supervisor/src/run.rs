@@ -126,6 +126,12 @@ async fn read(
                 gone = true;
                 ended = status.ok();
                 lock(&session.pidfd).take();
+                if ended.is_some() {
+                    // It is dead, so all that it has written is in its pipes, whoever keeps them open a little longer.
+                    while frames_open && let Took::More = take_frames(shared, session, &frames, &mut heard) {}
+                    while host_open && let Took::More = take_host(shared, session, &host, &mut heard) {}
+                    break;
+                }
                 (deadline, kill_at) = (None, None);
                 last_at = Some(Instant::now() + AFTER_EXIT);
             }
@@ -147,10 +153,10 @@ async fn read(
                 session.signal(SIGKILL);
             }
             ready = host.readable(), if host_open => {
-                host_open = ready.is_ok() && take_host(shared, session, &host, &mut heard);
+                host_open = ready.is_ok() && take_host(shared, session, &host, &mut heard) != Took::End;
             }
             ready = readable(shared, &frames), if frames_open => {
-                frames_open = ready.is_ok() && take_frames(shared, session, &frames, &mut heard);
+                frames_open = ready.is_ok() && take_frames(shared, session, &frames, &mut heard) != Took::End;
             }
             () = sleep_until(open_until.unwrap_or_else(far)), if open_until.is_some() => {
                 let mut lines = Vec::new();
@@ -189,16 +195,27 @@ async fn readable(shared: &Shared, pipe: &pipe::Receiver) -> std::io::Result<()>
     pipe.readable().await
 }
 
-/// Reads what is there; false at the end of the pipe.
-fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, heard: &mut Heard) -> bool {
+/// What a look into a pipe brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Took {
+    /// There may be more.
+    More,
+    /// There is nothing now.
+    Nothing,
+    /// There will be nothing any more.
+    End,
+}
+
+/// Reads what is there.
+fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, heard: &mut Heard) -> Took {
     heard.buffer.reserve(READ / 4);
     match pipe.try_read_buf(&mut heard.buffer) {
-        Ok(0) => return false,
+        Ok(0) => return Took::End,
         Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return true,
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Took::Nothing,
         Err(error) => {
             tracing::warn!(session = session.id, %error, "a session's pipe failed");
-            return false;
+            return Took::End;
         }
     }
     let (mut used, mut pieces) = (0, Vec::new());
@@ -220,7 +237,7 @@ fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, h
                 tracing::warn!(session = session.id, %error, "a worker broke the protocol; it is killed");
                 session.signal(SIGKILL);
                 (heard.started, heard.broken) = (true, true);
-                return false;
+                return Took::End;
             }
         }
     }
@@ -237,7 +254,7 @@ fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, h
         heard.assembler.push(kind, ts_ms, &taken.slice(range), &mut lines);
     }
     shared.publish(session, lines);
-    true
+    Took::More
 }
 
 /// Reads what the process has said of itself: that it took the session, and how that ended. Nobody waits for either, so
@@ -266,20 +283,21 @@ fn take_control(session: &Session, mut control: UnixStream, heard: &mut Heard) {
     }
 }
 
-/// Reads what the process itself prints; false at the end of the pipe.
-fn take_host(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, heard: &mut Heard) -> bool {
+/// Reads what the process itself prints.
+fn take_host(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, heard: &mut Heard) -> Took {
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     match pipe.try_read_buf(&mut buffer) {
-        Ok(0) => return false,
+        Ok(0) => return Took::End,
         Ok(_) => {}
-        Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Took::Nothing,
+        Err(_) => return Took::End,
     }
     let refused = |text: &String| memchr::memmem::find(buffer.chunk(), text.as_bytes()).is_some();
     heard.growth_refused |= shared.growth_refused().iter().any(refused);
     let mut lines: Vec<Line> = Vec::new();
     heard.assembler.push(LogKind::Host, now_ms(), &buffer.freeze(), &mut lines);
     shared.publish(session, lines);
-    true
+    Took::More
 }
 
 fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, heard: Heard, ran: Duration) {
