@@ -25,6 +25,9 @@ use crate::slot::Exit;
 /// How much one read takes at most, in bytes.
 const READ: usize = 256 * 1024;
 
+/// How much one read of what a dead process left behind takes, in bytes.
+const REST: usize = 4096;
+
 /// What is shorter than this is copied out of the buffer, in bytes. Lines share what they were read into, and a few short
 /// ones would keep all of it in memory for as long as they are kept themselves.
 const COPY: usize = READ / 8;
@@ -128,8 +131,8 @@ async fn read(
                 lock(&session.pidfd).take();
                 if ended.is_some() {
                     // It is dead, so all that it has written is in its pipes, whoever keeps them open a little longer.
-                    while frames_open && let Took::More = take_frames(shared, session, &frames, &mut heard) {}
-                    while host_open && let Took::More = take_host(shared, session, &host, &mut heard) {}
+                    while frames_open && let Took::More = take_frames(shared, session, &frames, &mut heard, rest) {}
+                    while host_open && let Took::More = take_host(shared, session, &host, &mut heard, rest) {}
                     break;
                 }
                 (deadline, kill_at) = (None, None);
@@ -153,10 +156,10 @@ async fn read(
                 session.signal(SIGKILL);
             }
             ready = host.readable(), if host_open => {
-                host_open = ready.is_ok() && take_host(shared, session, &host, &mut heard) != Took::End;
+                host_open = ready.is_ok() && take_host(shared, session, &host, &mut heard, ready_part) != Took::End;
             }
             ready = readable(shared, &frames), if frames_open => {
-                frames_open = ready.is_ok() && take_frames(shared, session, &frames, &mut heard) != Took::End;
+                frames_open = ready.is_ok() && take_frames(shared, session, &frames, &mut heard, ready_part) != Took::End;
             }
             () = sleep_until(open_until.unwrap_or_else(far)), if open_until.is_some() => {
                 let mut lines = Vec::new();
@@ -206,10 +209,33 @@ enum Took {
     End,
 }
 
+/// A way to read from a pipe.
+type ReadPart = fn(&pipe::Receiver, &mut BytesMut) -> std::io::Result<usize>;
+
+/// Reads what the runtime was told is there.
+fn ready_part(pipe: &pipe::Receiver, buffer: &mut BytesMut) -> std::io::Result<usize> {
+    buffer.reserve(READ / 4);
+    pipe.try_read_buf(buffer)
+}
+
+/// Reads what is there, whether the runtime was told or not.
+fn rest(pipe: &pipe::Receiver, buffer: &mut BytesMut) -> std::io::Result<usize> {
+    let len = buffer.len();
+    buffer.resize(len + REST, 0);
+    let got = nix::unistd::read(pipe, &mut buffer[len..]);
+    buffer.truncate(len + got.unwrap_or_default());
+    Ok(got?)
+}
+
 /// Reads what is there.
-fn take_frames(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, heard: &mut Heard) -> Took {
-    heard.buffer.reserve(READ / 4);
-    match pipe.try_read_buf(&mut heard.buffer) {
+fn take_frames(
+    shared: &Shared,
+    session: &Arc<Session>,
+    pipe: &pipe::Receiver,
+    heard: &mut Heard,
+    read: ReadPart,
+) -> Took {
+    match read(pipe, &mut heard.buffer) {
         Ok(0) => return Took::End,
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Took::Nothing,
@@ -284,18 +310,24 @@ fn take_control(session: &Session, mut control: UnixStream, heard: &mut Heard) {
 }
 
 /// Reads what the process itself prints.
-fn take_host(shared: &Shared, session: &Arc<Session>, pipe: &pipe::Receiver, heard: &mut Heard) -> Took {
-    let mut buffer = BytesMut::with_capacity(8 * 1024);
-    match pipe.try_read_buf(&mut buffer) {
+fn take_host(
+    shared: &Shared,
+    session: &Arc<Session>,
+    pipe: &pipe::Receiver,
+    heard: &mut Heard,
+    read: ReadPart,
+) -> Took {
+    let mut buffer = BytesMut::new();
+    match read(pipe, &mut buffer) {
         Ok(0) => return Took::End,
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Took::Nothing,
         Err(_) => return Took::End,
     }
-    let refused = |text: &String| memchr::memmem::find(buffer.chunk(), text.as_bytes()).is_some();
+    let refused = |text: &String| memchr::memmem::find(&buffer, text.as_bytes()).is_some();
     heard.growth_refused |= shared.growth_refused().iter().any(refused);
     let mut lines: Vec<Line> = Vec::new();
-    heard.assembler.push(LogKind::Host, now_ms(), &buffer.freeze(), &mut lines);
+    heard.assembler.push(LogKind::Host, now_ms(), &Bytes::copy_from_slice(&buffer), &mut lines);
     shared.publish(session, lines);
     Took::More
 }

@@ -86,6 +86,7 @@ pub fn exit_quickly(status: i32) -> ! {
     let mut stack = [0; 8192];
     // SAFETY: the process that begins here shares the memory. It runs on a stack of its own, which lives as long as this
     // process, and only makes system calls. When it cannot be had, this process takes its memory apart itself.
-    let _ = unsafe { clone(Box::new(keep), &mut stack, CloneFlags::CLONE_VM | CloneFlags::CLONE_FILES, None) };
+    let _ =
+        unsafe { clone(Box::new(keep), &mut stack, CloneFlags::CLONE_VM | CloneFlags::CLONE_FILES, None) };
     exit_now(status)
 }
