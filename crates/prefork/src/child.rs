@@ -69,7 +69,7 @@ pub(crate) fn set_up_template(fds: TemplateFds, zygote: i32, title: Title, name:
         &[],
     )?;
     child::unblock_signals()?;
-    child::new_session()?;
+    child::new_group()?;
     child::become_subreaper()?;
     title.set(&format!("hero_runner: template {name}"));
     Ok(())
@@ -95,9 +95,10 @@ pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title, guest: &[RawFd]) 
     }
     // 3. Nothing blocked: the zygote blocks SIGCHLD. The actions are inherited from `prepare`.
     child::unblock_signals()?;
-    // 4. A session and process group of its own: a signal to the server's group, as Ctrl-C sends it, is none of
-    //    a worker's business, and there is no terminal to reach.
-    child::new_session()?;
+    // 4. A process group of its own: a signal to the server's group is none of a worker's business. Not a session of the
+    //    kernel's: to its scheduler each of those is a group with a share of the processors (autogroup), and that a process
+    //    gives way helps nobody outside of its group.
+    child::new_group()?;
     // 5. A name for ps(1); the worker adds the session's id. Resource limits and no_new_privs are inherited from
     //    `prepare`; the limit that depends on the session is set when it comes (`worker::serve`).
     title.set("hero_runner: worker (parked)");

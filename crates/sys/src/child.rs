@@ -132,12 +132,12 @@ pub fn ignore_write_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Begins a session and process group of its own.
+/// Begins a process group of its own.
 ///
 /// # Errors
-/// The errno of setsid(2).
-pub fn new_session() -> io::Result<()> {
-    nix::unistd::setsid()?;
+/// The errno of setpgid(2).
+pub fn new_group() -> io::Result<()> {
+    nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?;
     Ok(())
 }
 
