@@ -36,25 +36,37 @@ impl Job {
         Self::new(json!({ "module": "hello" }), "hello, world\n", start)
     }
 
-    /// Runs it; the microseconds from the call to the result, and the session's id.
-    pub(crate) fn run(&self, rpc: &mut Rpc) -> Result<(f64, Value)> {
+    /// Runs it; the microseconds from the call to the result, and from the hand-over to a worker to its end as the server
+    /// counts them; and the session's id.
+    pub(crate) fn run(&self, rpc: &mut Rpc) -> Result<([f64; 2], Value)> {
         let begin = Instant::now();
         let body = rpc.exchange(&self.request)?;
         let took = begin.elapsed().as_secs_f64() * 1e6;
         let mut reply = rpc::result(body).with_context(|| self.params.to_string())?;
         let result = &reply["result"];
         ensure!(result["success"] == true && result["stdout"] == *self.prints, "it answered {reply}");
-        Ok((took, reply["session_id"].take()))
+        let inside = result["duration_ms"].as_f64().context("it has no duration")? * 1000.0;
+        Ok(([took, inside], reply["session_id"].take()))
+    }
+
+    /// A block of them.
+    pub(crate) fn block(&self, server: &Server, pacing: Pacing) -> Result<Sample> {
+        self.blocks(server, pacing, |[took, _]| took)
+    }
+
+    /// A block of them, without the call: from the hand-over to a worker to its end.
+    pub(crate) fn inside(&self, server: &Server, pacing: Pacing) -> Result<Sample> {
+        self.blocks(server, pacing, |[_, inside]| inside)
     }
 
     /// A block of them. How their processes came to be is looked up behind it, off the clock.
-    pub(crate) fn block(&self, server: &Server, pacing: Pacing) -> Result<Sample> {
+    fn blocks(&self, server: &Server, pacing: Pacing, time: fn([f64; 2]) -> f64) -> Result<Sample> {
         let (mut sample, mut ids) = (Sample::default(), Vec::new());
         let mut rpc = server.rpc()?;
         for _ in 0..BLOCK {
             pacing.rest();
             let (took, id) = self.run(&mut rpc)?;
-            sample.push(took);
+            sample.push(time(took));
             ids.push(id);
         }
         let mut right = 0;

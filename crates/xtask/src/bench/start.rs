@@ -16,6 +16,7 @@ use super::wire::{self, CONNECTIONS};
 use super::{Bench, places};
 
 const WARM: &str = "ours: warm, a worker of the module's template";
+const INSIDE: &str = "of that, from the hand-over to the end, as the server counts it";
 const PARKED: &str = "ours: parked, a worker for any module";
 const COLD: &str = "ours: cold, forked on demand";
 const ZYGOTE: &str = "floor: fork+exit+wait of the zygote";
@@ -72,6 +73,13 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
             rounds.add(key(name, pacing), move || job.block(server, pacing));
         }
         rows.push(name.to_owned());
+        if kind == "warm" {
+            for pacing in Pacing::BOTH {
+                let job = Rc::clone(&job);
+                rounds.add(key(INSIDE, pacing), move || job.inside(server, pacing));
+            }
+            rows.push(INSIDE.to_owned());
+        }
         shares.push((kind, job));
     }
     let rivals = Rc::new(rivals::of_hello(bench.dir.path(), &warm)?);
