@@ -148,7 +148,7 @@ settings! {
     /// Send the lines of every session to the system's log, unless the session says otherwise.
     forward_logs: bool = |_| false;
     /// Processor time in milliseconds after which a session gives way to all that is not a long-running session; 0 is never.
-    session_yield_ms: u32 = |_| 10;
+    session_yield_ms: u32 = |_| 1000;
     /// Templates that the server makes by itself of modules that are used often; 0 makes none.
     templates_max: u32 = |_| 8;
     /// Files in JSON that list templates, each as template_create takes it; colons between.
