@@ -227,6 +227,19 @@ fn rest(pipe: &pipe::Receiver, buffer: &mut BytesMut) -> std::io::Result<usize> 
     Ok(got?)
 }
 
+/// Looks into a pipe in this way. One that fails has come to its end.
+fn look(session: &Session, pipe: &pipe::Receiver, buffer: &mut BytesMut, read: ReadPart) -> Took {
+    match read(pipe, buffer) {
+        Ok(0) => Took::End,
+        Ok(_) => Took::More,
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Took::Nothing,
+        Err(error) => {
+            tracing::warn!(session = session.id, %error, "a session's pipe failed");
+            Took::End
+        }
+    }
+}
+
 /// Reads what is there.
 fn take_frames(
     shared: &Shared,
@@ -235,14 +248,9 @@ fn take_frames(
     heard: &mut Heard,
     read: ReadPart,
 ) -> Took {
-    match read(pipe, &mut heard.buffer) {
-        Ok(0) => return Took::End,
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Took::Nothing,
-        Err(error) => {
-            tracing::warn!(session = session.id, %error, "a session's pipe failed");
-            return Took::End;
-        }
+    let took = look(session, pipe, &mut heard.buffer, read);
+    if took != Took::More {
+        return took;
     }
     let (mut used, mut pieces) = (0, Vec::new());
     loop {
@@ -318,11 +326,9 @@ fn take_host(
     read: ReadPart,
 ) -> Took {
     let mut buffer = BytesMut::new();
-    match read(pipe, &mut buffer) {
-        Ok(0) => return Took::End,
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Took::Nothing,
-        Err(_) => return Took::End,
+    let took = look(session, pipe, &mut buffer, read);
+    if took != Took::More {
+        return took;
     }
     let refused = |text: &String| memchr::memmem::find(&buffer, text.as_bytes()).is_some();
     heard.growth_refused |= shared.growth_refused().iter().any(refused);

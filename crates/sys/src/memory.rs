@@ -13,9 +13,9 @@ const MADV_COLLAPSE: libc::c_int = 25;
 /// mappings become one, and the code of the `large` libraries moves into huge pages, as far as it fills whole ones. It stays
 /// executable and constant; nothing of it can be written, before or after.
 ///
-/// A fork pays for each mapping, and so does the end of a process. Code that is mapped from a file
-/// is mapped again in each forked process, by a page fault for every 64 KiB that it touches, and taken apart page by page
-/// in the end. A huge page is inherited as one entry.
+/// A fork pays for each mapping, and so does the end of a process. Code that is mapped from a file is mapped again in each
+/// forked process, by a page fault for every 64 KiB that it touches, and taken apart page by page in the end. A huge page is
+/// inherited as one entry.
 ///
 /// # Errors
 /// When `/proc` cannot be read or there is no memory; what was not changed then stays as it is.
@@ -61,20 +61,24 @@ struct Mapping<'a> {
     start: usize,
     end: usize,
     rights: &'a str,
+    /// Device and inode of its file, `00:00` and `0` when it has none.
+    file: (&'a str, &'a str),
     path: &'a str,
 }
 
 impl<'a> Mapping<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
-        let ((start, end), rights) = (range(fields.next()?)?, fields.next()?);
-        Some(Self { start, end, rights, path: fields.nth(3).unwrap_or_default() })
+        let ((start, end), rights) = (fields.next()?.split_once('-')?, fields.next()?);
+        let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+        let file = (fields.nth(1)?, fields.next()?);
+        Some(Self { start, end, rights, file, path: fields.next().unwrap_or_default() })
     }
-}
 
-fn range(text: &str) -> Option<(usize, usize)> {
-    let (start, end) = text.split_once('-')?;
-    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+    /// Whether it is private, writable memory without a file.
+    fn is_private(&self) -> bool {
+        self.rights.starts_with("rw") && self.rights.ends_with('p') && self.file == ("00:00", "0")
+    }
 }
 
 /// Puts a copy of read-only memory, in huge pages, in its place. Nothing else may lie on these pages.
@@ -149,21 +153,11 @@ fn dense(smaps: &str) -> Vec<(usize, usize)> {
                 found.push((start, end));
             }
         } else if line.as_bytes().first().is_some_and(|first| !first.is_ascii_uppercase()) {
-            current = private(line);
+            current =
+                Mapping::parse(line).filter(Mapping::is_private).map(|mapping| (mapping.start, mapping.end));
         }
     }
     found
-}
-
-/// The range of the first line of a mapping, when it is private, writable memory without a file.
-fn private(line: &str) -> Option<(usize, usize)> {
-    let mut fields = line.split_ascii_whitespace();
-    let (place, rights, _, device, inode) =
-        (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    if !(rights.starts_with("rw") && rights.ends_with('p') && device == "00:00" && inode == "0") {
-        return None;
-    }
-    range(place)
 }
 
 #[cfg(test)]

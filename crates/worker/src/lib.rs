@@ -68,8 +68,8 @@ pub fn serve(
     end(&mut control, ending.unwrap_or_else(Ending::LoadFailed))
 }
 
-/// Tells the supervisor that the session is taken; what is told it further, and the session's streams. `None` when nobody listens: the supervisor
-/// is gone, and so will this process be in a moment.
+/// Tells the supervisor that the session is taken; where it is told more, and the session's streams. `None` when nobody
+/// listens: the supervisor is gone, and so will this process be in a moment.
 fn begin(fds: Fds, spec: &SessionSpec) -> Option<(FrameSender<'static>, FrameWriter<'static>)> {
     let writer = FrameWriter::new(sys::stdio::numbered(fds.stdin)?, sys::stdio::numbered(fds.frames)?);
     let mut control = FrameSender::new(sys::stdio::numbered(fds.control)?);

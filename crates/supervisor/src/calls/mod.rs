@@ -16,4 +16,4 @@ mod templates;
 pub(crate) use modules::ByPath;
 pub use modules::ModuleUpload;
 pub(crate) use specification::specification;
-pub(crate) use start::file;
+pub(crate) use start::{code, file};

@@ -41,26 +41,26 @@ impl Supervisor {
         }
         let plan = shared.plan(&mut request)?;
         let named = request.module.clone().unwrap_or_default();
-        let module = self.resolve(&named).await?;
-        if module.kind == ModuleKind::Component {
-            let message = format!("{named} is a component; this engine runs core modules");
-            return Err(Error::new(ErrorCode::ModuleUnsupported, message));
-        }
-        let (path, mode) = match &module.artifact {
-            Some(artifact) => (artifact, RunMode::Compiled),
-            None => (&module.path, RunMode::Interpreted),
+        let module = match &plan.template {
+            Some(_) => shared.modules.resolve(&named)?,
+            None => self.resolve(&named).await?,
         };
+        let (path, mode) = code(&module, &named)?;
         let id = new_id();
         let mut spec = specification(&request, &id, shared.config.memory_limit_mb, mode)?;
         spec.yield_after_ms = shared.config.yield_after_ms;
-        let target = match &plan.template {
-            Some((_, template)) => {
-                if let Warm::Export(name) = &template.warm {
-                    spec.init = Some(name.clone());
-                }
-                plan.fits.then(|| shared.target(template)).transpose()?
-            }
-            None => None,
+        if let Some((_, template)) = &plan.template
+            && let Warm::Export(name) = &template.warm
+        {
+            spec.init = Some(name.clone());
+        }
+        let key = match &plan.template {
+            Some((_, template)) if plan.fits => Some(match template.warm {
+                // Its initialiser ran with arguments of its own.
+                Warm::Export(_) => shared.key(template, &module)?,
+                Warm::Instantiate | Warm::Stdin => Key::declared(template, Arc::clone(&module.digest), &spec),
+            }),
+            _ => None,
         };
         let timeout_ms = request.timeout_ms.or(shared.config.timeout_ms).filter(|limit| *limit > 0);
         let limits = Limits {
@@ -108,11 +108,8 @@ impl Supervisor {
             Error::new(ErrorCode::QueueFull, message)
         };
         let file = file(&mut core, path)?;
-        let stem = match (plan.template, target) {
-            (Some((name, _)), Some((key, module))) => {
-                let file = self::file(&mut core, module.artifact.as_ref().unwrap_or(&module.path))?;
-                shared.declared_stem(&mut core, &name, key, &file)
-            }
+        let stem = match (plan.template, key) {
+            (Some((name, _)), Some(key)) => shared.declared_stem(&mut core, &name, key, &file),
             (None, _) if mode == RunMode::Compiled => {
                 let key = Key::instantiated(Arc::clone(&module.digest), spec.max_pages);
                 shared.automatic_stem(&mut core, key, &info.module, &file)
@@ -179,6 +176,21 @@ impl Supervisor {
         })
         .await
     }
+}
+
+/// What of a module is run, and how; `named` is for the message.
+///
+/// # Errors
+/// When no engine here runs it.
+pub(crate) fn code<'a>(module: &'a Resolved, named: &str) -> Result<(&'a Arc<Path>, RunMode)> {
+    if module.kind == ModuleKind::Component {
+        let message = format!("{named} is a component; this engine runs core modules");
+        return Err(Error::new(ErrorCode::ModuleUnsupported, message));
+    }
+    Ok(match &module.artifact {
+        Some(artifact) => (artifact, RunMode::Compiled),
+        None => (&module.path, RunMode::Interpreted),
+    })
 }
 
 /// The module's file, opened once for all its sessions: whoever reads it, reads from its beginning by path or map.

@@ -4,17 +4,15 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::ModuleKind;
-use api::error::{Error, ErrorCode};
-use api::session::{RunMode, SessionStart};
-use api::template::{TemplateCreate, TemplateInfo, TemplateOrigin, TemplateState, Warm};
+use api::session::SessionStart;
+use api::template::{TemplateCreate, TemplateInfo, TemplateOrigin, TemplateState};
 use frames::TemplateSpec;
 use store::modules::Resolved;
 
 use super::warming::Gone;
 use super::{Key, Made};
 use crate::Result;
-use crate::calls::{file, specification};
+use crate::calls::{code, file, specification};
 use crate::core::{Core, ROOT, Shared, Stem, StemId};
 use crate::pool::Limits;
 use crate::session::lock;
@@ -75,44 +73,26 @@ impl Declared {
 }
 
 impl Shared {
-    /// What a declared template has to have in memory now, and the module's file.
-    pub(crate) fn target(&self, spec: &TemplateCreate) -> Result<(Key, Resolved)> {
-        let module = self.modules.resolve(&spec.module)?;
-        if module.kind == ModuleKind::Component {
-            let message = format!("{} is a component; this engine runs core modules", spec.module);
-            return Err(Error::new(ErrorCode::ModuleUnsupported, message));
-        }
-        let mode = if module.artifact.is_some() { RunMode::Compiled } else { RunMode::Interpreted };
+    /// What a declared template has to have in memory now, and its module.
+    pub(crate) fn target(&self, template: &TemplateCreate) -> Result<(Key, Resolved)> {
+        let module = self.modules.resolve(&template.module)?;
+        let key = self.key(template, &module)?;
+        Ok((key, module))
+    }
+
+    /// What a declared template has to have in memory when its module is this one.
+    pub(crate) fn key(&self, template: &TemplateCreate, module: &Resolved) -> Result<Key> {
+        let (_, mode) = code(module, &template.module)?;
         let request = SessionStart {
-            module: Some(spec.module.clone()),
-            args: spec.args.clone(),
-            env_vars: spec.env_vars.clone(),
-            dirs: spec.dirs.clone(),
-            memory_limit_mb: spec.memory_limit_mb,
+            module: Some(template.module.clone()),
+            args: template.args.clone(),
+            env_vars: template.env_vars.clone(),
+            dirs: template.dirs.clone(),
+            memory_limit_mb: template.memory_limit_mb,
             ..SessionStart::default()
         };
         let session = specification(&request, "", self.config.memory_limit_mb, mode)?;
-        let warm = match &spec.warm {
-            Warm::Instantiate => frames::Warm::Instantiate,
-            Warm::Export(name) => frames::Warm::Export(name.clone()),
-            Warm::Stdin => frames::Warm::Stdin,
-        };
-        let mut key = Key {
-            digest: Arc::clone(&module.digest),
-            spec: TemplateSpec {
-                compiled: session.compiled,
-                max_pages: session.max_pages,
-                warm,
-                args: session.args,
-                env: session.env,
-                dirs: session.dirs,
-            },
-        };
-        if spec.warm == Warm::Instantiate {
-            // Nothing of them is in memory: each session brings its own.
-            (key.spec.args, key.spec.env, key.spec.dirs) = (Vec::new(), Vec::new(), Vec::new());
-        }
-        Ok((key, module))
+        Ok(Key::declared(template, Arc::clone(&module.digest), &session))
     }
 
     /// The stem for a session of a declared template: its process if it is warm and holds what it has to, else the
@@ -251,7 +231,8 @@ impl Shared {
             if module.artifact.is_none() {
                 self.compile.want(&module.digest);
             }
-            Ok((key, file(&mut core, module.artifact.as_ref().unwrap_or(&module.path))?))
+            let (path, _) = code(&module, &spec.module)?;
+            Ok((key, file(&mut core, path)?))
         });
         let Some(declared) = core.templates.declared.get_mut(name) else { return };
         match target {

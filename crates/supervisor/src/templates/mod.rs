@@ -15,7 +15,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use frames::{TemplateSpec, Warm};
+use api::template::TemplateCreate;
+use frames::{SessionSpec, TemplateSpec, Warm};
 
 pub(crate) use declared::{Declared, described, information};
 pub(crate) use memory::{pss_kb, watch};
@@ -51,6 +52,23 @@ impl Key {
             digest,
             spec: TemplateSpec { compiled: true, max_pages, warm: Warm::Instantiate, args, env, dirs },
         }
+    }
+
+    /// The key of a declared template of this content; `session` is one that has its arguments, environment and folders.
+    pub(crate) fn declared(template: &TemplateCreate, digest: Arc<str>, session: &SessionSpec) -> Self {
+        let (compiled, max_pages) = (session.compiled, session.max_pages);
+        let warm = match &template.warm {
+            // Nothing of them is in memory: each session brings its own.
+            api::template::Warm::Instantiate => {
+                let mut key = Self::instantiated(digest, max_pages);
+                key.spec.compiled = compiled;
+                return key;
+            }
+            api::template::Warm::Export(name) => Warm::Export(name.clone()),
+            api::template::Warm::Stdin => Warm::Stdin,
+        };
+        let (args, env, dirs) = (session.args.clone(), session.env.clone(), session.dirs.clone());
+        Self { digest, spec: TemplateSpec { compiled, max_pages, warm, args, env, dirs } }
     }
 }
 
