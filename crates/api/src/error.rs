@@ -40,6 +40,14 @@ pub enum ErrorCode {
     ModuleInUse,
     /// No template or runtime has this name.
     TemplateNotFound,
+    /// No service has this name.
+    ServiceNotFound,
+    /// The declaration of a service is wrong.
+    ServiceInvalid,
+    /// The service did not become ready.
+    ServiceFailed,
+    /// No schedule has this id.
+    ScheduleNotFound,
     /// The server is draining and accepts no new session.
     Draining,
     /// The zygote is being replaced; nothing can start right now.
@@ -50,7 +58,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidParams,
         Self::SessionNotFound,
         Self::ModuleNotFound,
@@ -66,6 +74,10 @@ impl ErrorCode {
         Self::InvalidState,
         Self::ModuleInUse,
         Self::TemplateNotFound,
+        Self::ServiceNotFound,
+        Self::ServiceInvalid,
+        Self::ServiceFailed,
+        Self::ScheduleNotFound,
         Self::Draining,
         Self::Unavailable,
         Self::Internal,
@@ -92,6 +104,10 @@ impl ErrorCode {
             Self::Draining => -33014,
             Self::Unavailable => -33015,
             Self::TemplateNotFound => -33016,
+            Self::ServiceNotFound => -33017,
+            Self::ServiceInvalid => -33018,
+            Self::ServiceFailed => -33019,
+            Self::ScheduleNotFound => -33020,
             Self::Internal => -32603,
         }
     }
@@ -116,6 +132,10 @@ impl ErrorCode {
             Self::ModuleInUse => "module_in_use",
             Self::Draining => "draining",
             Self::TemplateNotFound => "template_not_found",
+            Self::ServiceNotFound => "service_not_found",
+            Self::ServiceInvalid => "service_invalid",
+            Self::ServiceFailed => "service_failed",
+            Self::ScheduleNotFound => "schedule_not_found",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
@@ -152,6 +172,10 @@ impl ErrorCode {
             Self::TemplateNotFound => {
                 "template_list shows the templates; `hero_runner runtime add` or template_create adds one"
             }
+            Self::ServiceNotFound => "service_list shows the services; a new folder is seen after service_reload",
+            Self::ServiceInvalid => "docs/services.md describes every key of service.json",
+            Self::ServiceFailed => "service_get shows the last probes and ends; session_logs shows what it printed",
+            Self::ScheduleNotFound => "schedule_list shows the schedules",
             Self::Draining => "the server is stopping: start it again with `hero_runner --start`",
             Self::Unavailable => "try again in a moment",
             Self::Internal => "the server's log says more",

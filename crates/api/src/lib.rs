@@ -2,7 +2,7 @@
 //!
 //! Everything that crosses `rpc.sock` is a type of this crate: the methods with their parameters and
 //! replies ([`method`]), sessions ([`session`]) and their ends ([`outcome`]), log lines ([`log`]), modules
-//! ([`module`]), templates ([`template`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
+//! ([`module`]), templates ([`template`]), services ([`service`]) and their schedules ([`schedule`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
 //! The OpenRPC document is generated from these types ([`openrpc`]), so it cannot say anything else.
 //! This crate knows no runtime and does no I/O.
 
@@ -13,6 +13,9 @@ pub mod module;
 pub mod openrpc;
 pub mod outcome;
 pub mod paths;
+pub mod permission;
+pub mod schedule;
+pub mod service;
 pub mod session;
 pub mod stats;
 pub mod template;
@@ -22,6 +25,7 @@ pub use log::{LogKind, LogLine};
 pub use method::Method;
 pub use module::{ModuleInfo, ModuleKind};
 pub use outcome::Outcome;
+pub use permission::Permissions;
 pub use session::{SessionInfo, SessionState, StartKind};
 
 /// The version of this build, as `GET /health` reports it.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::ErrorCode::{self, *};
-use crate::{log, module, session, stats, template};
+use crate::{log, module, schedule, service, session, stats, template};
 
 /// A method of the API. A client calls it by type; the server registers it by type; the OpenRPC document
 /// is made from it.
@@ -97,6 +97,32 @@ methods! {
         template::TemplateRef => template::TemplateInfo, [TemplateNotFound];
     TemplateRemoveMethod = "template_remove", "Removes a template. Its sessions run on to their end.",
         template::TemplateRef => session::Done, [TemplateNotFound, InvalidState];
+    ServiceListMethod = "service_list", "Lists the services by name, and the declarations that were refused.",
+        NoParams => service::ServiceList, [];
+    ServiceGetMethod = "service_get", "Shows one service: its declaration, its last probes, its last ends.",
+        service::ServiceRef => service::ServiceDetail, [ServiceNotFound];
+    ServiceStartMethod = "service_start", "Starts a service that was stopped or has failed. Returns at once; service_get shows when it is ready.",
+        service::ServiceRef => service::ServiceInfo, [ServiceNotFound, Draining];
+    ServiceStopMethod = "service_stop", "Stops a service: no new requests, those under way end, SIGTERM, SIGKILL. It returns when it has stopped.",
+        service::ServiceRef => service::ServiceInfo, [ServiceNotFound];
+    ServiceRestartMethod = "service_restart", "Replaces a service's processes by new ones: the new ones ready first, then the old ones drain. No request fails.",
+        service::ServiceRef => service::ServiceInfo, [ServiceNotFound, ServiceFailed, Draining];
+    ServiceReloadMethod = "service_reload", "Reads the declarations and modules again; what has changed is replaced as by service_restart.",
+        service::ServiceReload => service::ServiceList, [ServiceNotFound, ServiceInvalid, ServiceFailed, Draining];
+    ServiceRemoveMethod = "service_remove", "Stops a service and removes its declaration. Its module stays.",
+        service::ServiceRef => session::Done, [ServiceNotFound];
+    ServiceDeployMethod = "service_deploy", "Declares a service or another version of it, and returns when that is ready.",
+        service::ServiceDeploy => service::ServiceDetail,
+        [NameInvalid, ServiceInvalid, ServiceFailed, ModuleNotFound, ModuleInvalid, ModuleImportMissing, ModuleUnsupported,
+         TooLarge, ResourceExhausted, Draining];
+    ScheduleListMethod = "schedule_list", "Lists the schedules with their last calls.",
+        schedule::ScheduleQuery => schedule::ScheduleList, [ServiceNotFound];
+    SchedulePauseMethod = "schedule_pause", "Pauses a schedule, also across restarts.",
+        schedule::ScheduleRef => schedule::ScheduleInfo, [ScheduleNotFound];
+    ScheduleResumeMethod = "schedule_resume", "Lets a paused schedule go on.",
+        schedule::ScheduleRef => schedule::ScheduleInfo, [ScheduleNotFound];
+    ScheduleRunNowMethod = "schedule_run_now", "Makes a schedule's call now, paused or not, and returns what came back.",
+        schedule::ScheduleRef => schedule::ScheduleRun, [ScheduleNotFound, InvalidState, Draining];
     StatsMethod = "stats", "Shows what the server does: sessions, pool, logs, memory.",
         NoParams => stats::Stats, [];
     DiscoverMethod = "rpc.discover", "Returns this document.",

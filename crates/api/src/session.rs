@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::outcome::Outcome;
+use crate::permission::Permissions;
 
 /// What `session_start` asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +67,9 @@ pub struct SessionStart {
     /// The script's file name, for its messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script_name: Option<String>,
+    /// What the guest may do outside of itself. Nothing by default.
+    #[serde(default, skip_serializing_if = "Permissions::is_nothing")]
+    pub permissions: Permissions,
     /// Answer with the result when the session ends within this time, in milliseconds, at most 600000. The session goes on
     /// when it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -75,9 +75,11 @@ impl From<Error> for Refusal {
 #[must_use]
 pub fn status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::SessionNotFound | ErrorCode::ModuleNotFound | ErrorCode::TemplateNotFound => {
-            StatusCode::NOT_FOUND
-        }
+        ErrorCode::SessionNotFound
+        | ErrorCode::ModuleNotFound
+        | ErrorCode::TemplateNotFound
+        | ErrorCode::ServiceNotFound
+        | ErrorCode::ScheduleNotFound => StatusCode::NOT_FOUND,
         ErrorCode::InvalidParams | ErrorCode::NameInvalid | ErrorCode::PathNotAllowed => {
             StatusCode::BAD_REQUEST
         }
@@ -86,7 +88,9 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::ModuleInvalid
         | ErrorCode::ModuleImportMissing
         | ErrorCode::ModuleUnsupported
-        | ErrorCode::DigestMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+        | ErrorCode::DigestMismatch
+        | ErrorCode::ServiceInvalid
+        | ErrorCode::ServiceFailed => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::QueueFull => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::ResourceExhausted | ErrorCode::Draining | ErrorCode::Unavailable => {
             StatusCode::SERVICE_UNAVAILABLE

@@ -1,0 +1,157 @@
+//! Permissions: what a guest may do outside of itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// What a guest may do outside of itself. What is not granted is denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Permissions {
+    /// Which hosts and ports it may connect to.
+    #[serde(default, skip_serializing_if = "Net::is_nothing")]
+    pub net: Net,
+}
+
+impl Permissions {
+    /// Whether nothing is granted.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.net.is_nothing()
+    }
+}
+
+/// Which hosts and ports a guest may connect to: `false` (none), `true` (all), or a list of `host:port`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Net {
+    /// None.
+    #[default]
+    Nothing,
+    /// All.
+    Anything,
+    /// These. An empty list is none.
+    Listed(Vec<Destination>),
+}
+
+impl Net {
+    /// Whether no connection is granted.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Anything => false,
+            Self::Listed(list) => list.is_empty(),
+        }
+    }
+}
+
+/// A host and a port: `example.org:443`, `127.0.0.1:15001`, `[::1]:80`; the port `*` stands for all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// A name or an address, in lower case; IPv6 without brackets.
+    pub host: String,
+    /// The port; 0 stands for all.
+    pub port: u16,
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not host:port, for example example.org:443 or example.org:*");
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let port = match port {
+            "*" => 0,
+            number => number.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?,
+        };
+        let bare = match host.strip_prefix('[') {
+            Some(inner) => inner.strip_suffix(']').filter(|inner| inner.contains(':')).ok_or_else(wrong)?,
+            None if host.contains(':') => return Err(wrong()),
+            None => host,
+        };
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | ':');
+        if bare.is_empty() || !bare.chars().all(fits) {
+            return Err(wrong());
+        }
+        Ok(Self { host: bare.to_ascii_lowercase(), port })
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:", self.host)?,
+            false => write!(f, "{}:", self.host)?,
+        }
+        match self.port {
+            0 => f.write_str("*"),
+            port => write!(f, "{port}"),
+        }
+    }
+}
+
+impl Serialize for Net {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nothing => serializer.serialize_bool(false),
+            Self::Anything => serializer.serialize_bool(true),
+            Self::Listed(list) => serializer.collect_seq(list.iter().map(Destination::to_string)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Net {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "net is false, true or a list of host:port")]
+        enum Written {
+            Whole(bool),
+            List(Vec<String>),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Whole(false) => Self::Nothing,
+            Written::Whole(true) => Self::Anything,
+            Written::List(list) => {
+                let parsed: Result<Vec<Destination>, String> = list.iter().map(|text| text.parse()).collect();
+                Self::Listed(parsed.map_err(serde::de::Error::custom)?)
+            }
+        })
+    }
+}
+
+impl JsonSchema for Net {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Net".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Which hosts and ports it may connect to: `false` (none), `true` (all), or a list of `host:port`, \
+                where the port `*` stands for all.",
+            "anyOf": [
+                { "type": "boolean" },
+                { "type": "array", "items": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):([0-9]{1,5}|\\*)$" } }
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn net_is_a_switch_or_a_list() {
+        let read = |text: &str| serde_json::from_str::<Net>(text);
+        assert!(read("false").unwrap().is_nothing());
+        assert!(read("[]").unwrap().is_nothing());
+        assert_eq!(read("true").unwrap(), Net::Anything);
+        let listed = read(r#"["Example.org:443","[::1]:80","10.0.0.1:*"]"#).unwrap();
+        assert_eq!(serde_json::to_string(&listed).unwrap(), r#"["example.org:443","[::1]:80","10.0.0.1:*"]"#);
+        for wrong in [r#"["example.org"]"#, r#"["::1:80"]"#, r#"["a:0"]"#, r#"["a b:1"]"#, r#"["a:99999"]"#, "1"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
