@@ -172,9 +172,13 @@ impl ErrorCode {
             Self::TemplateNotFound => {
                 "template_list shows the templates; `hero_runner runtime add` or template_create adds one"
             }
-            Self::ServiceNotFound => "service_list shows the services; a new folder is seen after service_reload",
+            Self::ServiceNotFound => {
+                "service_list shows the services; a new folder is seen after service_reload"
+            }
             Self::ServiceInvalid => "docs/services.md describes every key of service.json",
-            Self::ServiceFailed => "service_get shows the last probes and ends; session_logs shows what it printed",
+            Self::ServiceFailed => {
+                "service_get shows the last probes and ends; session_logs shows what it printed"
+            }
             Self::ScheduleNotFound => "schedule_list shows the schedules",
             Self::Draining => "the server is stopping: start it again with `hero_runner --start`",
             Self::Unavailable => "try again in a moment",

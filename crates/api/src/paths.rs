@@ -27,6 +27,8 @@ pub fn socket_dir(env: Lookup<'_>) -> PathBuf {
     socket_root(env).join(crate::SERVICE)
 }
 
+const UI_SOCKET: &str = "ui.sock";
+
 /// The socket of the server.
 #[must_use]
 pub fn rpc_socket(env: Lookup<'_>) -> PathBuf {
@@ -36,7 +38,13 @@ pub fn rpc_socket(env: Lookup<'_>) -> PathBuf {
 /// The socket of the user interface.
 #[must_use]
 pub fn ui_socket(env: Lookup<'_>) -> PathBuf {
-    socket_dir(env).join("ui.sock")
+    socket_dir(env).join(UI_SOCKET)
+}
+
+/// The socket of the user interface that belongs to the server on this socket: it lies beside it.
+#[must_use]
+pub fn ui_socket_beside(rpc_socket: &Path) -> PathBuf {
+    rpc_socket.with_file_name(UI_SOCKET)
 }
 
 /// The folder of the server's state: `HERO_RUNNER_STATE_DIR`, else `~/hero/var/hero_runner`.
@@ -76,5 +84,12 @@ mod tests {
     fn the_environment_moves_them() {
         let env = |name: &str| (name == "HERO_SOCKET_DIR").then(|| "/s".to_owned());
         assert_eq!(rpc_socket(&env), Path::new("/s/hero_runner/rpc.sock"));
+    }
+
+    #[test]
+    fn the_user_interface_lies_beside_its_server() {
+        let env = |name: &str| (name == "HOME").then(|| "/h".to_owned());
+        assert_eq!(ui_socket(&env), ui_socket_beside(&rpc_socket(&env)));
+        assert_eq!(ui_socket_beside(Path::new("/x/other.sock")), Path::new("/x/ui.sock"));
     }
 }

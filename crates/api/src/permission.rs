@@ -150,7 +150,9 @@ mod tests {
         assert_eq!(read("true").unwrap(), Net::Anything);
         let listed = read(r#"["Example.org:443","[::1]:80","10.0.0.1:*"]"#).unwrap();
         assert_eq!(serde_json::to_string(&listed).unwrap(), r#"["example.org:443","[::1]:80","10.0.0.1:*"]"#);
-        for wrong in [r#"["example.org"]"#, r#"["::1:80"]"#, r#"["a:0"]"#, r#"["a b:1"]"#, r#"["a:99999"]"#, "1"] {
+        for wrong in
+            [r#"["example.org"]"#, r#"["::1:80"]"#, r#"["a:0"]"#, r#"["a b:1"]"#, r#"["a:99999"]"#, "1"]
+        {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

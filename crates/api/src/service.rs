@@ -168,7 +168,13 @@ pub struct HealthSpec {
 
 impl Default for HealthSpec {
     fn default() -> Self {
-        Self { path: "/health".to_owned(), interval_secs: 5, timeout_ms: 2000, failures: 3, start_period_secs: 30 }
+        Self {
+            path: "/health".to_owned(),
+            interval_secs: 5,
+            timeout_ms: 2000,
+            failures: 3,
+            start_period_secs: 30,
+        }
     }
 }
 

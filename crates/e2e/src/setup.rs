@@ -9,7 +9,7 @@ use crate::places;
 use crate::server::{Folder, Server};
 
 /// Settings of a server that is to be started. Modules are not compiled unless a test asks for it, so that sessions run
-/// in one known mode.
+/// in one known mode; services are not started, and the gateway listens on no port.
 #[derive(Debug, Clone)]
 pub struct Setup {
     env: BTreeMap<String, String>,
@@ -19,7 +19,8 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { env: BTreeMap::new(), flags: Vec::new(), services: places::guests() }.set("compile", false)
+        let bare = Self { env: BTreeMap::new(), flags: Vec::new(), services: places::guests() };
+        bare.set("compile", false).set("services", false).set("gateway_listen", "off")
     }
 }
 

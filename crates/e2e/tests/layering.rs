@@ -10,9 +10,9 @@ use e2e::{Value, places};
 const LAYERS: [&[&str]; 5] = [
     &["api", "frames", "sys"],
     &["engine", "prefork", "client"],
-    &["engine_wasmedge", "supervisor", "store"],
-    &["worker"],
-    &["hero_runner_server", "hero_runner", "hero_runner_zygote", "e2e", "xtask"],
+    &["engine_wasmedge", "gateway", "supervisor", "store"],
+    &["worker", "services"],
+    &["hero_runner_server", "hero_runner", "hero_runner_ui", "hero_runner_zygote", "e2e", "xtask"],
 ];
 
 /// Arrows inside of a layer that are meant.
@@ -36,7 +36,7 @@ const FORBIDDEN: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that know the public contract and the client, and nothing else of ours.
-const CLIENTS: [&str; 1] = ["hero_runner"];
+const CLIENTS: [&str; 2] = ["hero_runner", "hero_runner_ui"];
 
 /// The crates that may contain `unsafe`.
 const UNSAFE: [&str; 2] = ["sys", "engine_wasmedge"];

@@ -4,11 +4,14 @@
 //! pipes, frames or sockets: the guest's standard streams come in as [`Stdio`], and the end of a run goes out
 //! as an [`Ending`].
 
+mod network;
 pub mod wasi;
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::Path;
+
+pub use network::{Connect, Destination, Listener, Network};
 
 /// The guest's output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,9 @@ pub struct Run<'a> {
     pub max_pages: u32,
     /// An exported function to call before `_start`.
     pub init: Option<&'a str>,
+    /// What of the network the guest may use. `None`: it has no socket functions but the engine's own, which the kernel's
+    /// filter refuses, and costs nothing.
+    pub network: Option<&'a Network>,
 }
 
 /// How a run ended, as the engine sees it.
@@ -138,14 +144,15 @@ pub trait Engine {
 
     /// Loads and instantiates a module, so that a fork of this process can run it at once ([`Engine::run_prepared`]).
     /// With [`Run::init`] that function is called too, with the arguments, environment, folders and streams given here;
-    /// without, the module gets none of them. No thread may be left.
+    /// without, the module gets none of them. A module whose sessions use the network is prepared with one, which may be
+    /// empty. No thread may be left.
     ///
     /// # Errors
     /// When the runtime refuses the module, or it did not come to that point by itself.
     fn prepare(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Result<(), Error>;
 
-    /// Runs the module that was prepared, with these arguments, environment and folders; its memory limit is that of
-    /// the preparation. `None` when none was.
+    /// Runs the module that was prepared, with these arguments, environment, folders and network; its memory limit is
+    /// that of the preparation. `None` when none was.
     fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending>;
 
     /// Compiles a module for this machine.

@@ -3,10 +3,14 @@
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use engine::Stdio;
+use nix::sys::socket::{SockFlag, accept4};
 use wasmedge_sys::ffi;
 
+use crate::errno::Errno;
+use crate::sockets::{self, Call, Sockets};
 use crate::{poll, wasi};
 
 /// What our functions get at: set for the time of a run.
@@ -15,6 +19,8 @@ pub(crate) struct Host {
     pub(crate) stdio: Option<*mut dyn Stdio>,
     /// The guest called one of our functions when there were no streams for it.
     pub(crate) missed: bool,
+    /// Of a guest with a network.
+    pub(crate) sockets: Option<Box<Sockets>>,
 }
 
 type HostFunction = unsafe extern "C" fn(
@@ -24,34 +30,32 @@ type HostFunction = unsafe extern "C" fn(
     *mut ffi::WasmEdge_Value,
 ) -> ffi::WasmEdge_Result;
 
-/// Puts all functions of ours into the engine's WASI module.
-pub(crate) fn install(module: *mut ffi::WasmEdge_ModuleInstanceContext, host: *mut Host) {
-    replace(module, host, "fd_write", 4, fd_write);
-    replace(module, host, "fd_read", 4, fd_read);
-    replace(module, host, "poll_oneoff", 4, poll_oneoff);
-    replace(module, host, "random_get", 2, random_get);
-}
-
-/// Puts a function of ours into the WASI module; one of the same name is no longer found there. All of them
-/// take some `i32` and return one.
-fn replace(
-    module: *mut ffi::WasmEdge_ModuleInstanceContext,
-    host: *mut Host,
-    name: &str,
+/// A function of ours. It takes so many `i32` and returns one, the errno.
+pub(crate) struct Function {
+    name: &'static str,
     parameters: u32,
     function: HostFunction,
+}
+
+/// Puts functions of ours into the engine's WASI module; those of the same names are no longer found there.
+pub(crate) fn install(
+    module: *mut ffi::WasmEdge_ModuleInstanceContext,
+    host: *mut Host,
+    functions: &[Function],
 ) {
     // SAFETY: the call takes and touches nothing.
     let i32_type = unsafe { ffi::WasmEdge_ValTypeGenI32() };
     let list = [i32_type; 8];
-    // SAFETY: the list is alive and longer than both lengths; the engine copies it.
-    let ty = unsafe { ffi::WasmEdge_FunctionTypeCreate(list.as_ptr(), parameters, list.as_ptr(), 1) };
-    // SAFETY: the type is alive; `host` lives as long as the process.
-    let instance = unsafe { ffi::WasmEdge_FunctionInstanceCreate(ty, Some(function), host.cast(), 0) };
-    // SAFETY: name and length belong together, and the string outlives the call, which copies it.
-    let name = unsafe { ffi::WasmEdge_StringWrap(name.as_ptr().cast(), name.len() as u32) };
-    // SAFETY: all three are alive; the module takes the function over.
-    unsafe { ffi::WasmEdge_ModuleInstanceAddFunction(module, name, instance) };
+    for Function { name, parameters, function } in functions {
+        // SAFETY: the list is alive and longer than both lengths; the engine copies it.
+        let ty = unsafe { ffi::WasmEdge_FunctionTypeCreate(list.as_ptr(), *parameters, list.as_ptr(), 1) };
+        // SAFETY: the type is alive; `host` lives as long as the process.
+        let instance = unsafe { ffi::WasmEdge_FunctionInstanceCreate(ty, Some(*function), host.cast(), 0) };
+        // SAFETY: name and length belong together, and the string outlives the call, which copies it.
+        let name = unsafe { ffi::WasmEdge_StringWrap(name.as_ptr().cast(), name.len() as u32) };
+        // SAFETY: all three are alive; the module takes the function over.
+        unsafe { ffi::WasmEdge_ModuleInstanceAddFunction(module, name, instance) };
+    }
 }
 
 /// The guest during one call: its memory and its descriptors.
@@ -90,18 +94,25 @@ impl<'call> Guest<'call> {
     }
 }
 
+/// Accepts a connection of a listening socket, as a descriptor that does not block.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    let fd = accept4(listener.as_raw_fd(), SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Calls `body` with the parameters of a host function and stores the errno that it returns.
 ///
 /// # Safety
-/// To be called only from a host function that was made by [`replace`], with that function's own arguments.
+/// To be called only from a host function with N parameters that [`install`] made, with that function's own arguments.
 unsafe fn called<const N: usize>(
     data: *mut c_void,
     frame: *const ffi::WasmEdge_CallingFrameContext,
     parameters: *const ffi::WasmEdge_Value,
     returns: *mut ffi::WasmEdge_Value,
-    body: fn(Guest<'_>, &mut dyn Stdio, [u32; N]) -> wasi::Errno,
+    body: impl FnOnce(&mut Host, Guest<'_>, &mut dyn Stdio, [u32; N]) -> Errno,
 ) -> ffi::WasmEdge_Result {
-    // SAFETY: `replace` put a host object there that lives as long as the process.
+    // SAFETY: `install` put a host object there that lives as long as the process.
     let host = unsafe { &mut *data.cast::<Host>() };
     // SAFETY: the frame is that of the running call.
     let memory = unsafe { ffi::WasmEdge_CallingFrameGetMemoryInstance(frame, 0) };
@@ -110,13 +121,14 @@ unsafe fn called<const N: usize>(
             // SAFETY: the type of the function has N parameters.
             let parameters = unsafe { std::slice::from_raw_parts(parameters, N) };
             let parameters = std::array::from_fn(|index| parameters[index].Value as u32);
-            // SAFETY: `start` set the pointer for the time of the run, and host functions do not nest.
+            // SAFETY: `with_streams` set the pointer for the time of the run, and host functions do not nest.
             let stdio = unsafe { &mut *stdio };
-            body(Guest { memory, wasi: host.wasi, call: PhantomData }, stdio, parameters)
+            let guest = Guest { memory, wasi: host.wasi, call: PhantomData };
+            body(host, guest, stdio, parameters)
         }
         _ => {
             host.missed = true;
-            wasi::Errno::FAULT
+            Errno::FAULT
         }
     };
     // SAFETY: the call takes a plain value.
@@ -126,18 +138,87 @@ unsafe fn called<const N: usize>(
     ffi::WasmEdge_Result { Code: 0 }
 }
 
-macro_rules! host_functions {
-    ($($path:ident::$name:ident),*) => {$(
-        unsafe extern "C" fn $name(
-            data: *mut c_void,
-            frame: *const ffi::WasmEdge_CallingFrameContext,
-            parameters: *const ffi::WasmEdge_Value,
-            returns: *mut ffi::WasmEdge_Value,
-        ) -> ffi::WasmEdge_Result {
-            // SAFETY: these are the arguments of this very call.
-            unsafe { called(data, frame, parameters, returns, $path::$name) }
-        }
-    )*};
+/// The body of a function that has to do with sockets, as [`called`] wants it.
+fn with_sockets<const N: usize>(
+    body: fn(Call<'_>, [u32; N]) -> Result<(), Errno>,
+) -> impl FnOnce(&mut Host, Guest<'_>, &mut dyn Stdio, [u32; N]) -> Errno {
+    move |host, guest, stdio, parameters| match &mut host.sockets {
+        Some(sockets) => body(Call { guest, stdio, sockets }, parameters).err().unwrap_or(Errno::SUCCESS),
+        None => Errno::NOSYS,
+    }
 }
 
-host_functions!(wasi::fd_write, wasi::fd_read, poll::poll_oneoff, wasi::random_get);
+/// The body of a function that has not.
+fn plain<const N: usize>(
+    body: fn(Guest<'_>, &mut dyn Stdio, [u32; N]) -> Errno,
+) -> impl FnOnce(&mut Host, Guest<'_>, &mut dyn Stdio, [u32; N]) -> Errno {
+    move |_, guest, stdio, parameters| body(guest, stdio, parameters)
+}
+
+/// A list of [`Function`], each with its name, how many parameters it takes, and its body.
+macro_rules! functions {
+    ($kind:ident: $($name:ident($count:literal) = $body:path;)*) => {
+        &[$(Function {
+            name: stringify!($name),
+            parameters: $count,
+            function: {
+                unsafe extern "C" fn $name(
+                    data: *mut c_void,
+                    frame: *const ffi::WasmEdge_CallingFrameContext,
+                    parameters: *const ffi::WasmEdge_Value,
+                    returns: *mut ffi::WasmEdge_Value,
+                ) -> ffi::WasmEdge_Result {
+                    // SAFETY: these are the arguments of this very call, and the function's type has this many.
+                    unsafe { called::<$count>(data, frame, parameters, returns, $kind($body)) }
+                }
+                $name
+            },
+        }),*]
+    };
+}
+
+/// Those that every guest has.
+pub(crate) const STREAMS: &[Function] = functions! { plain:
+    fd_write(4) = wasi::fd_write;
+    fd_read(4) = wasi::fd_read;
+    poll_oneoff(4) = poll::poll_oneoff;
+    random_get(2) = wasi::random_get;
+};
+
+/// Those that a guest with a network has besides, some of them instead of the above. The engine takes `X_v2` where a
+/// module imports `X` with that function's type.
+pub(crate) const SOCKETS: &[Function] = functions! { with_sockets:
+    epoll_oneoff(4) = sockets::poll_oneoff;
+    fd_close(1) = sockets::fd_close;
+    fd_fdstat_get(2) = sockets::fd_fdstat_get;
+    fd_fdstat_set_flags(2) = sockets::fd_fdstat_set_flags;
+    fd_read(4) = sockets::fd_read;
+    fd_write(4) = sockets::fd_write;
+    poll_oneoff(4) = sockets::poll_oneoff;
+    sock_accept(2) = sockets::sock_accept;
+    sock_accept_v2(3) = sockets::sock_accept_v2;
+    sock_bind(3) = sockets::sock_bind;
+    sock_bind_v2(3) = sockets::sock_bind;
+    sock_connect(3) = sockets::sock_connect;
+    sock_connect_v2(3) = sockets::sock_connect;
+    sock_getaddrinfo(8) = sockets::sock_getaddrinfo;
+    sock_getlocaladdr(4) = sockets::sock_getlocaladdr;
+    sock_getlocaladdr_v2(3) = sockets::sock_getlocaladdr_v2;
+    sock_getpeeraddr(4) = sockets::sock_getpeeraddr;
+    sock_getpeeraddr_v2(3) = sockets::sock_getpeeraddr_v2;
+    sock_getsockopt(5) = sockets::sock_getsockopt;
+    sock_listen(2) = sockets::sock_listen;
+    sock_listen_v2(2) = sockets::sock_listen;
+    sock_open(3) = sockets::sock_open;
+    sock_open_v2(3) = sockets::sock_open;
+    sock_recv(6) = sockets::sock_recv;
+    sock_recv_v2(6) = sockets::sock_recv;
+    sock_recv_from(7) = sockets::sock_recv_from;
+    sock_recv_from_v2(8) = sockets::sock_recv_from_v2;
+    sock_send(5) = sockets::sock_send;
+    sock_send_v2(5) = sockets::sock_send;
+    sock_send_to(7) = sockets::sock_send_to;
+    sock_send_to_v2(7) = sockets::sock_send_to;
+    sock_setsockopt(5) = sockets::sock_setsockopt;
+    sock_shutdown(2) = sockets::sock_shutdown;
+};

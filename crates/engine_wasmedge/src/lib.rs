@@ -2,11 +2,14 @@
 //!
 //! The guest's standard streams and its randomness do not go through the engine's own WASI functions. They go
 //! through ours ([`wasi`]), which take the place of `fd_read`, `fd_write`, `poll_oneoff` and `random_get` in
-//! the engine's WASI module. Everything else of WASI is the engine's.
+//! the engine's WASI module. A guest with a network has our functions for sockets too ([`sockets`]). Everything else
+//! of WASI is the engine's.
 
+mod errno;
 mod host;
 mod poll;
 mod raw;
+mod sockets;
 mod wasi;
 
 use std::path::Path;
@@ -61,10 +64,10 @@ impl Engine for WasmEdge {
 
     fn warm(&mut self) -> Result<(), Error> {
         let bytes = wat::parse_str(WARMING).map_err(|error| Error(error.to_string()))?;
-        let run = Run { args: &["warm".to_owned()], env: &[], dirs: &[], max_pages: 16, init: None };
+        let run = Run { args: &["warm".to_owned()], env: &[], dirs: &[], max_pages: 16, init: None, network: None };
         let (module, config) =
             raw::load_bytes(&bytes, run.max_pages).map_err(|fault| Error(fault.message))?;
-        let loaded = raw::Wasi::create(run.args, run.env, &[])
+        let loaded = raw::Wasi::create(run.args, run.env, &[], None)
             .and_then(|wasi| Ok((wasi, raw::instantiate(module, config, &wasi)?)));
         let (wasi, instance) = loaded.map_err(|fault| Error(fault.message))?;
         match started(&wasi, &instance, &mut Nowhere) {
@@ -79,10 +82,10 @@ impl Engine for WasmEdge {
     fn rehearse(&mut self) {
         // Both worked before the fork. A run begins with what the first does, and does it again.
         if let Some((wasi, _)) = &self.prepared {
-            let _ = wasi.reset(&["rehearsal".to_owned()], &[], &[]);
+            let _ = wasi.reset(&["rehearsal".to_owned()], &[], &[], None);
         }
         if let Some((wasi, instance)) = &self.rehearsal {
-            let _ = wasi.reset(&["rehearsal".to_owned()], &[], &[]);
+            let _ = wasi.reset(&["rehearsal".to_owned()], &[], &[], None);
             let _ = started(wasi, instance, &mut Nowhere);
         }
     }
@@ -97,7 +100,7 @@ impl Engine for WasmEdge {
     fn prepare(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Result<(), Error> {
         let error = |fault: raw::Fault| Error(fault.message);
         let (module, config) = raw::load_file(code.path, code.compiled, run.max_pages).map_err(error)?;
-        let wasi = raw::Wasi::create(run.args, run.env, &folders(run)).map_err(error)?;
+        let wasi = raw::Wasi::create(run.args, run.env, &folders(run), run.network).map_err(error)?;
         if let Some(name) = run.init {
             let instance =
                 wasi.with_streams(stdio, || raw::instantiate(module, config, &wasi)).map_err(error)?;
@@ -117,7 +120,7 @@ impl Engine for WasmEdge {
 
     fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending> {
         let (wasi, instance) = self.prepared.take()?;
-        Some(match wasi.reset(run.args, run.env, &folders(run)) {
+        Some(match wasi.reset(run.args, run.env, &folders(run), run.network) {
             Ok(()) => started(&wasi, &instance, stdio),
             Err(fault) => Ending::LoadFailed(fault.message),
         })
@@ -129,7 +132,7 @@ impl Engine for WasmEdge {
 }
 
 fn run_loaded(module: raw::Module, config: raw::Config, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending {
-    let instance = raw::Wasi::create(run.args, run.env, &folders(run))
+    let instance = raw::Wasi::create(run.args, run.env, &folders(run), run.network)
         // A module's start section runs here already, and may print.
         .and_then(|wasi| Ok((wasi, wasi.with_streams(stdio, || raw::instantiate(module, config, &wasi))?)));
     let (wasi, instance) = match instance {

@@ -1,7 +1,8 @@
 //! `poll_oneoff`: waiting for clocks and descriptors. It is ours because waiting for standard input is a use of standard
-//! input, which only the worker knows.
+//! input, which only the worker knows, and because sockets are ours.
 
-use std::os::fd::BorrowedFd;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use engine::Stdio;
@@ -10,8 +11,9 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
+use crate::errno::Errno;
 use crate::host::Guest;
-use crate::wasi::Errno;
+use crate::sockets::{Sockets, Waits};
 
 /// Sizes in bytes, and the tags, of the specification's `subscription` and `event`.
 const SUBSCRIPTION: usize = 48;
@@ -31,8 +33,10 @@ const MAX_SUBSCRIPTIONS: u32 = 4096;
 enum Wanted {
     /// Until then.
     Time(Instant),
-    /// Until the descriptor can be read or written.
-    Fd(BorrowedFd<'static>, PollFlags),
+    /// Until one of these, by their places in the list, can be read or written.
+    Fds(Range<usize>),
+    /// As before, and they are sockets of ours.
+    Sockets(Range<usize>),
     /// Nothing: it has happened, or cannot happen.
     Now(Errno),
 }
@@ -43,71 +47,115 @@ struct Subscription {
     wanted: Wanted,
 }
 
+/// What a call fills. A guest that waits often keeps them.
+#[derive(Default)]
+pub(crate) struct Lists {
+    subscriptions: Vec<Subscription>,
+    fds: Vec<PollFd<'static>>,
+}
+
 /// `poll_oneoff(in, out, count, events) -> errno`
-pub(crate) fn poll_oneoff(
+pub(crate) fn poll_oneoff(guest: Guest<'_>, stdio: &mut dyn Stdio, parameters: [u32; 4]) -> Errno {
+    poll(guest, stdio, None, &mut Lists::default(), parameters).err().unwrap_or(Errno::SUCCESS)
+}
+
+/// The same for a guest that may have sockets.
+pub(crate) fn poll(
     guest: Guest<'_>,
     stdio: &mut dyn Stdio,
+    sockets: Option<&Sockets>,
+    lists: &mut Lists,
     [list, out, count, events]: [u32; 4],
-) -> Errno {
+) -> Result<(), Errno> {
     if count == 0 || count > MAX_SUBSCRIPTIONS {
-        return Errno::INVAL;
+        return Err(Errno::INVAL);
     }
-    let Some(bytes) = guest.bytes(list, count * SUBSCRIPTION as u32) else { return Errno::FAULT };
+    let bytes = guest.bytes(list, count * SUBSCRIPTION as u32).ok_or(Errno::FAULT)?;
+    let Lists { subscriptions, fds } = lists;
+    subscriptions.clear();
+    fds.clear();
     // Copied before anything is written: the two lists may overlap.
-    let subscriptions: Vec<Subscription> =
-        bytes.chunks_exact(SUBSCRIPTION).map(|bytes| subscription(guest, bytes)).collect();
-    let stdin = |wanted: &Subscription| {
-        use std::os::fd::AsRawFd;
-        matches!(&wanted.wanted, Wanted::Fd(fd, _) if fd.as_raw_fd() == 0)
-    };
-    if subscriptions.iter().any(stdin)
-        && let Err(error) = stdio.stdin_wanted()
-    {
-        return Errno::of(&error);
+    for bytes in bytes.chunks_exact(SUBSCRIPTION) {
+        subscriptions.push(subscription(guest, sockets, bytes, fds));
     }
-    let ready = match wait(&subscriptions) {
-        Ok(ready) => ready,
-        Err(error) => return Errno::of(&error.into()),
-    };
-    let Some(place) = guest.bytes(out, count * EVENT as u32) else { return Errno::FAULT };
+    if fds.iter().any(|fd| fd.as_fd().as_raw_fd() == 0) {
+        stdio.stdin_wanted().map_err(|error| Errno::of(&error))?;
+    }
+    let times = subscriptions.iter().filter_map(|subscription| match subscription.wanted {
+        Wanted::Time(at) => Some(at),
+        Wanted::Now(_) => Some(Instant::now()),
+        Wanted::Fds(_) | Wanted::Sockets(_) => None,
+    });
+    wait(fds, times.min())?;
+    let place = guest.bytes(out, count * EVENT as u32).ok_or(Errno::FAULT)?;
     let mut happened = 0;
     let now = Instant::now();
-    for (subscription, found) in subscriptions.iter().zip(ready) {
+    for subscription in subscriptions.iter() {
         let event = match &subscription.wanted {
             Wanted::Time(at) if *at <= now => event(subscription, Errno::SUCCESS, 0, 0),
             Wanted::Now(errno) => event(subscription, *errno, 1, 0),
-            Wanted::Fd(fd, _) if !found.is_empty() => {
+            Wanted::Fds(range) | Wanted::Sockets(range) => {
+                let ready = |fd: &&PollFd<'_>| fd.revents().is_some_and(|found| !found.is_empty());
+                let Some(fd) = fds[range.clone()].iter().find(ready) else { continue };
+                let found = fd.revents().unwrap_or(PollFlags::empty());
                 let errno = if found.contains(PollFlags::POLLNVAL) { Errno::BADF } else { Errno::SUCCESS };
-                let bytes = if subscription.tag == FD_READ { sys::stdio::available(*fd) } else { 1 };
+                let ended = found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR);
+                // How much there is of a socket nobody asks, and the kernel is not asked for nothing.
+                let counted = ended || matches!(subscription.wanted, Wanted::Fds(_));
+                let bytes = if subscription.tag == FD_READ && counted {
+                    sys::stdio::available(fd.as_fd())
+                } else {
+                    1
+                };
                 // What is still there to be read comes before the end.
-                let ended = found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) && bytes == 0;
-                event(subscription, errno, bytes, if ended { HANGUP } else { 0 })
+                event(subscription, errno, bytes, if ended && bytes == 0 { HANGUP } else { 0 })
             }
-            _ => continue,
+            Wanted::Time(_) => continue,
         };
         place[happened * EVENT..(happened + 1) * EVENT].copy_from_slice(&event);
         happened += 1;
     }
-    let Some(events) = guest.bytes(events, 4) else { return Errno::FAULT };
-    events.copy_from_slice(&(happened as u32).to_le_bytes());
-    Errno::SUCCESS
+    guest.bytes(events, 4).ok_or(Errno::FAULT)?.copy_from_slice(&(happened as u32).to_le_bytes());
+    Ok(())
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     std::array::from_fn(|index| bytes[at + index])
 }
 
-fn subscription(guest: Guest<'_>, bytes: &[u8]) -> Subscription {
-    use std::os::fd::AsRawFd;
+/// Reads a subscription; its descriptors go to the end of the list.
+fn subscription(
+    guest: Guest<'_>,
+    sockets: Option<&Sockets>,
+    bytes: &[u8],
+    fds: &mut Vec<PollFd<'static>>,
+) -> Subscription {
     let (tag, word) = (bytes[8], u32::from_le_bytes(array(bytes, 16)));
     let wanted = match tag {
         CLOCK => clock(word, u64::from_le_bytes(array(bytes, 24)), u16::from_le_bytes(array(bytes, 40))),
-        FD_READ | FD_WRITE => match guest.native(word as i32).and_then(sys::stdio::numbered) {
-            None => Wanted::Now(Errno::BADF),
-            // What the guest writes there goes through the worker, which takes it at any time.
-            Some(fd) if tag == FD_WRITE && matches!(fd.as_raw_fd(), 1 | 2) => Wanted::Now(Errno::SUCCESS),
-            Some(fd) => Wanted::Fd(fd, if tag == FD_READ { PollFlags::POLLIN } else { PollFlags::POLLOUT }),
-        },
+        FD_READ | FD_WRITE => {
+            let flags = if tag == FD_READ { PollFlags::POLLIN } else { PollFlags::POLLOUT };
+            let mut listed = |new: &[BorrowedFd<'static>]| {
+                let first = fds.len();
+                fds.extend(new.iter().map(|fd| PollFd::new(*fd, flags)));
+                first..fds.len()
+            };
+            match sockets.and_then(|sockets| sockets.waits_for(word)) {
+                // As the kernel says of a socket without a connection: a call would not wait.
+                Some(Waits::Nothing) => Wanted::Now(Errno::SUCCESS),
+                Some(Waits::Accept(_)) if tag == FD_WRITE => Wanted::Sockets(listed(&[])),
+                Some(Waits::Accept(list)) => Wanted::Sockets(listed(list)),
+                Some(Waits::Transfer(fd)) => Wanted::Sockets(listed(&[fd])),
+                None => match guest.native(word.cast_signed()).and_then(sys::stdio::numbered) {
+                    None => Wanted::Now(Errno::BADF),
+                    // What the guest writes there goes through the worker, which takes it at any time.
+                    Some(fd) if tag == FD_WRITE && matches!(fd.as_raw_fd(), 1 | 2) => {
+                        Wanted::Now(Errno::SUCCESS)
+                    }
+                    Some(fd) => Wanted::Fds(listed(&[fd])),
+                },
+            }
+        }
         _ => Wanted::Now(Errno::INVAL),
     };
     Subscription { user: array(bytes, 0), tag, wanted }
@@ -132,31 +180,18 @@ fn clock(id: u32, timeout: u64, flags: u16) -> Wanted {
     Wanted::Time(Instant::now() + rest.min(far))
 }
 
-/// Waits until one of them has happened; what the kernel says of each descriptor, in the order of the list.
-fn wait(subscriptions: &[Subscription]) -> Result<Vec<PollFlags>, Kernel> {
-    let mut fds = Vec::new();
-    let mut until: Option<Instant> = None;
-    for subscription in subscriptions {
-        match &subscription.wanted {
-            Wanted::Time(at) => until = Some(until.map_or(*at, |before| before.min(*at))),
-            Wanted::Fd(fd, flags) => fds.push(PollFd::new(*fd, *flags)),
-            Wanted::Now(_) => until = Some(Instant::now()),
-        }
-    }
+/// Waits until one of the descriptors is ready or the time has come; whether one is ready.
+///
+/// # Errors
+/// Those of ppoll(2).
+pub(crate) fn wait(fds: &mut [PollFd<'_>], until: Option<Instant>) -> nix::Result<bool> {
     loop {
         let rest = until.map(|at| TimeSpec::from_duration(at.saturating_duration_since(Instant::now())));
-        match ppoll(&mut fds, rest, None) {
+        match ppoll(fds, rest, None) {
             Err(Kernel::EINTR) => {}
-            Err(error) => return Err(error),
-            Ok(_) => break,
+            result => return result.map(|ready| ready > 0),
         }
     }
-    let mut found = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
-    let of = |subscription: &Subscription| match subscription.wanted {
-        Wanted::Fd(..) => found.next().unwrap_or(PollFlags::empty()),
-        _ => PollFlags::empty(),
-    };
-    Ok(subscriptions.iter().map(of).collect())
 }
 
 fn event(subscription: &Subscription, errno: Errno, bytes: u64, flags: u16) -> [u8; EVENT] {

@@ -10,10 +10,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
-use engine::Stdio;
+use engine::{Network, Stdio};
 use wasmedge_sys::ffi;
 
 use crate::host::{self, Host};
+use crate::sockets::Sockets;
+
+mod original;
+
+pub(crate) use original::{FDSTAT, Original};
 
 /// What the engine says when it refuses.
 #[derive(Debug)]
@@ -154,8 +159,14 @@ impl Strings {
 }
 
 impl Wasi {
-    /// Makes the module for these arguments, environment and folders (`guest:host` or `guest:host:readonly`).
-    pub(crate) fn create(args: &[String], env: &[String], dirs: &[String]) -> Result<Self, Fault> {
+    /// Makes the module for these arguments, environment and folders (`guest:host` or `guest:host:readonly`). Functions
+    /// for sockets are in it when there is a network.
+    pub(crate) fn create(
+        args: &[String],
+        env: &[String],
+        dirs: &[String],
+        network: Option<&Network>,
+    ) -> Result<Self, Fault> {
         let (args, env, dirs) = (Strings::new(args)?, Strings::new(env)?, Strings::new(dirs)?);
         // SAFETY: the three lists are alive and as long as is said; the engine copies them.
         let module = unsafe {
@@ -171,15 +182,37 @@ impl Wasi {
         if module.is_null() {
             return Err(Fault::new("the engine could not set up WASI"));
         }
-        let host = Box::into_raw(Box::new(Host { wasi: module, stdio: None, missed: false }));
-        host::install(module, host);
+        let sockets = match network {
+            Some(network) => Some(Box::new(Sockets::new(Original::of(module)?, network))),
+            None => None,
+        };
+        let host = Box::into_raw(Box::new(Host { wasi: module, stdio: None, missed: false, sockets }));
+        host::install(module, host, host::STREAMS);
+        if network.is_some() {
+            host::install(module, host, host::SOCKETS);
+        }
         Ok(Self { module, host })
     }
 }
 
 impl Wasi {
-    /// Begins anew with these arguments, environment and folders: what a fork of a prepared module does first.
-    pub(crate) fn reset(&self, args: &[String], env: &[String], dirs: &[String]) -> Result<(), Fault> {
+    /// Begins anew with these arguments, environment, folders and network: what a fork of a prepared module does first.
+    ///
+    /// # Errors
+    /// When there is a NUL byte in one of the texts, or a network for a module that was made without.
+    pub(crate) fn reset(
+        &self,
+        args: &[String],
+        env: &[String],
+        dirs: &[String],
+        network: Option<&Network>,
+    ) -> Result<(), Fault> {
+        // SAFETY: the host object lives as long as the process, and nobody else uses it now.
+        match (unsafe { &mut (*self.host).sockets }, network) {
+            (Some(sockets), network) => sockets.reset(network.unwrap_or(&Network::default())),
+            (None, Some(_)) => return Err(Fault::new("this module was made ready without a network")),
+            (None, None) => {}
+        }
         let (args, env, dirs) = (Strings::new(args)?, Strings::new(env)?, Strings::new(dirs)?);
         // SAFETY: the module is alive; the three lists are alive and as long as is said; the engine copies them.
         unsafe {
@@ -218,21 +251,31 @@ pub(crate) enum Called {
     Exited(i32),
 }
 
-/// Instantiates a module with its imports.
+/// Instantiates a program with its imports.
 pub(crate) fn instantiate(module: Module, config: Config, wasi: &Wasi) -> Result<Instance, Fault> {
+    let (executor, instance) = executable(module, config, wasi.module)?;
+    match export(instance, "_start") {
+        Some(start) => Ok(Instance { executor, module: instance, start }),
+        None => Err(Fault::new("the module exports no function `_start`")),
+    }
+}
+
+/// Instantiates a module with its imports, and what executes it.
+fn executable(
+    module: Module,
+    config: Config,
+    wasi: *mut ffi::WasmEdge_ModuleInstanceContext,
+) -> Result<(*mut ffi::WasmEdge_ExecutorContext, *mut ffi::WasmEdge_ModuleInstanceContext), Fault> {
     // SAFETY: the settings are alive; statistics are not wanted.
     let executor = unsafe { ffi::WasmEdge_ExecutorCreate(config.0, ptr::null_mut()) };
     // SAFETY: no precondition.
     let store = unsafe { ffi::WasmEdge_StoreCreate() };
     // SAFETY: all three are alive.
-    check(unsafe { ffi::WasmEdge_ExecutorRegisterImport(executor, store, wasi.module) })?;
+    check(unsafe { ffi::WasmEdge_ExecutorRegisterImport(executor, store, wasi) })?;
     let mut instance = ptr::null_mut();
     // SAFETY: all are alive; `instance` receives an object that is ours.
     check(unsafe { ffi::WasmEdge_ExecutorInstantiate(executor, &raw mut instance, store, module.0) })?;
-    match export(instance, "_start") {
-        Some(start) => Ok(Instance { executor, module: instance, start }),
-        None => Err(Fault::new("the module exports no function `_start`")),
-    }
+    Ok((executor, instance))
 }
 
 /// The exported function of this name, if there is one and it takes nothing.

@@ -9,61 +9,33 @@ use std::os::fd::AsRawFd;
 
 use engine::{Output, Stdio};
 
+use crate::errno::Errno;
 use crate::host::Guest;
-
-/// An error number of WASI preview 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Errno(pub(crate) u16);
-
-impl Errno {
-    pub(crate) const SUCCESS: Self = Self(0);
-    pub(crate) const BADF: Self = Self(8);
-    pub(crate) const FAULT: Self = Self(21);
-    pub(crate) const INVAL: Self = Self(28);
-    pub(crate) const NOTSUP: Self = Self(58);
-
-    /// The WASI number of an error of the kernel (the order of `errno` in the specification's witx file).
-    pub(crate) fn of(error: &io::Error) -> Self {
-        // Linux numbers of x86-64 and aarch64, where they are the same.
-        Self(match error.raw_os_error() {
-            Some(1) => 63,   // EPERM
-            Some(4) => 27,   // EINTR
-            Some(5) => 29,   // EIO
-            Some(6) => 60,   // ENXIO
-            Some(9) => 8,    // EBADF
-            Some(11) => 6,   // EAGAIN
-            Some(12) => 48,  // ENOMEM
-            Some(13) => 2,   // EACCES
-            Some(14) => 21,  // EFAULT
-            Some(21) => 31,  // EISDIR
-            Some(22) => 28,  // EINVAL
-            Some(27) => 22,  // EFBIG
-            Some(28) => 51,  // ENOSPC
-            Some(32) => 64,  // EPIPE
-            Some(104) => 15, // ECONNRESET
-            Some(107) => 53, // ENOTCONN
-            Some(110) => 73, // ETIMEDOUT
-            Some(122) => 19, // EDQUOT
-            _ => 29,         // EIO
-        })
-    }
-}
 
 /// The most slices that one call may have (IOV_MAX of Linux).
 const MAX_SLICES: u32 = 1024;
 
 /// The buffers that the guest's list of slices names, or why not.
-fn buffers(guest: Guest<'_>, list: u32, count: u32) -> Result<Vec<&mut [u8]>, Errno> {
+pub(crate) fn buffers(guest: Guest<'_>, list: u32, count: u32) -> Result<Vec<&mut [u8]>, Errno> {
     if count > MAX_SLICES {
         return Err(Errno::INVAL);
     }
     let list = guest.bytes(list, count * 8).ok_or(Errno::FAULT)?;
     let mut buffers = Vec::with_capacity(count as usize);
     for entry in list.chunks_exact(8) {
-        let number = |at: usize| u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]);
-        buffers.push(guest.bytes(number(0), number(4)).ok_or(Errno::FAULT)?);
+        buffers.push(buffer(guest, entry)?);
     }
     Ok(buffers)
+}
+
+/// The buffer of a list of only one.
+pub(crate) fn single(guest: Guest<'_>, list: u32) -> Result<&mut [u8], Errno> {
+    buffer(guest, guest.bytes(list, 8).ok_or(Errno::FAULT)?)
+}
+
+fn buffer<'call>(guest: Guest<'call>, entry: &[u8]) -> Result<&'call mut [u8], Errno> {
+    let number = |at: usize| u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]);
+    guest.bytes(number(0), number(4)).ok_or(Errno::FAULT)
 }
 
 /// Tells the guest how many bytes it were.

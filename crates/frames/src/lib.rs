@@ -10,4 +10,4 @@ pub mod frame;
 pub mod message;
 
 pub use frame::{Decoder, Frame, FrameError, Header, Kind, Stream};
-pub use message::{FromZygote, Report, SessionSpec, TemplateSpec, ToZygote, Warm};
+pub use message::{FromZygote, Report, SessionSpec, Sockets, TemplateSpec, ToZygote, Warm};

@@ -44,6 +44,49 @@ pub struct TemplateSpec {
     pub env: Vec<String>,
     /// The folders that it may use until then.
     pub dirs: Vec<Dir>,
+    /// What sockets its sessions may have.
+    pub sockets: Sockets,
+}
+
+/// What sockets a session may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Sockets {
+    /// None.
+    #[default]
+    None,
+    /// Those that it is given, which listen.
+    Given,
+    /// Also such that it opens itself, to connect.
+    Outgoing,
+}
+
+/// What of the network a session may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Ports that it may bind. Each has its listening sockets among the descriptors.
+    pub listeners: Vec<Listener>,
+    /// Where it may connect to.
+    pub connect: Connect,
+}
+
+/// A port that a session may bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The port.
+    pub port: u16,
+    /// How many of the descriptors are its sockets.
+    pub sockets: u8,
+}
+
+/// Where a session may connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Connect {
+    /// Nowhere.
+    Nothing,
+    /// Anywhere.
+    Anything,
+    /// To these hosts and ports; port 0 is any.
+    Listed(Vec<(String, u16)>),
 }
 
 /// How far a module runs in a template before sessions are forked from it.
@@ -130,7 +173,8 @@ pub enum WaitStatus {
     Signaled(i32),
 }
 
-/// What a worker is to run. The module's descriptor comes with the message.
+/// What a worker is to run. Descriptors come with the message: the module's, the one for standard output when
+/// `raw_stdout` says so, then the sockets of the listeners in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionSpec {
     /// The session's id, for the process title.
@@ -149,6 +193,22 @@ pub struct SessionSpec {
     pub init: Option<String>,
     /// After so much processor time, in milliseconds, it runs only when nothing else wants to; 0 is never.
     pub yield_after_ms: u32,
+    /// Standard output goes as it is to a descriptor of its own, not into the log.
+    pub raw_stdout: bool,
+    /// What of the network it may use.
+    pub network: Option<Network>,
+}
+
+impl SessionSpec {
+    /// What sockets it may have.
+    #[must_use]
+    pub fn sockets(&self) -> Sockets {
+        match &self.network {
+            None => Sockets::None,
+            Some(Network { connect: Connect::Nothing, .. }) => Sockets::Given,
+            Some(_) => Sockets::Outgoing,
+        }
+    }
 }
 
 /// A folder that a guest may use.

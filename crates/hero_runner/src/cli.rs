@@ -41,19 +41,22 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
 
-    /// Start the server, unless it runs, and return when it answers
+    /// Start the server and its pages for a browser, unless they run, and return when they answer
     #[arg(long, group = "lifecycle")]
     start: bool,
-    /// With --start: become the server instead of starting it in the background
+    /// With --start: become the server instead of starting it in the background; the pages are not started
     #[arg(long, requires = "start")]
     foreground: bool,
-    /// Stop the server and everything that it runs
+    /// With --start: without the pages for a browser
+    #[arg(long, requires = "start", conflicts_with_all = ["stop", "status"])]
+    no_ui: bool,
+    /// Stop the server, everything that it runs, and its pages
     #[arg(long, group = "lifecycle")]
     stop: bool,
     /// With --stop: how long it may take before the server is killed
     #[arg(long, requires = "stop", value_name = "TIME", default_value = "30s", value_parser = duration)]
     timeout: Duration,
-    /// Tell whether the server runs
+    /// Tell whether the server and its pages run
     #[arg(long, group = "lifecycle")]
     status: bool,
 
@@ -63,7 +66,7 @@ pub(crate) struct Cli {
 
 /// What is to be done.
 pub(crate) enum Action {
-    Start { foreground: bool },
+    Start { foreground: bool, ui: bool },
     Stop { timeout: Duration },
     Status,
     Verb(Verb),
@@ -104,7 +107,7 @@ impl Cli {
     /// What is to be done; leaves with 2 when that is nothing.
     pub(crate) fn action(self) -> Action {
         match self {
-            Self { start: true, foreground, .. } => Action::Start { foreground },
+            Self { start: true, foreground, no_ui, .. } => Action::Start { foreground, ui: !no_ui },
             Self { stop: true, timeout, .. } => Action::Stop { timeout },
             Self { status: true, .. } => Action::Status,
             Self { verb: Some(verb), .. } => Action::Verb(verb),
@@ -151,6 +154,7 @@ mod tests {
         assert!(parse(&["--timeout", "5s"]).is_err());
         assert!(parse(&["--stop", "--timeout", "5s"]).is_ok());
         assert!(parse(&["--start", "--foreground"]).is_ok());
+        assert!(parse(&["--start", "--no-ui"]).is_ok() && parse(&["--stop", "--no-ui"]).is_err());
         assert!(parse(&["ps", "-o", "json", "--socket", "/s"]).is_ok());
         assert!(parse(&["run", "hello", "-x", "--", "y"]).is_ok());
     }

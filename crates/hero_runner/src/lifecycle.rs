@@ -1,16 +1,19 @@
-//! The server's life: started, asked after, stopped.
+//! The life of the server and of its pages for a browser: started, asked after, stopped.
 
 mod daemon;
+mod launch;
 mod process;
 pub(crate) mod programs;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod ui;
 mod zinit;
 
 use std::io;
 use std::time::Duration;
 
+use api::method::{NoParams, ServiceListMethod};
 use api::stats::Health;
 use client::{Client, Error};
 
@@ -41,4 +44,10 @@ pub(crate) async fn probe(client: &Client) -> Probe {
         Ok(Err(error)) => Probe::Silent(error.summary()),
         Err(_) => Probe::Silent(format!("no answer within {} s", ANSWER.as_secs())),
     }
+}
+
+/// The gateway's address, when the server tells one.
+pub(crate) async fn gateway(client: &Client) -> Option<String> {
+    let call = client.call::<ServiceListMethod>(NoParams {});
+    tokio::time::timeout(ANSWER, call).await.ok()?.ok()?.gateway
 }

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 
 async fn dispatch(context: &Context, action: Action) -> anyhow::Result<u8> {
     match action {
-        Action::Start { foreground } => lifecycle::start::run(context, foreground).await,
+        Action::Start { foreground, ui } => lifecycle::start::run(context, foreground, ui).await,
         Action::Stop { timeout } => lifecycle::stop::run(context, timeout).await,
         Action::Status => lifecycle::status::run(context).await,
         Action::Verb(verb) => verbs::run(context, verb).await,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use api::{error::Error, method as m, module::ModuleDetail, stats};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
+use services::Services;
 use supervisor::{ModuleUpload, Supervisor, logs::LogEvent};
 
 use crate::methods::Methods;
@@ -54,14 +55,23 @@ pub(crate) fn openrpc() -> Bytes {
     TEXT.get_or_init(|| api::openrpc::text().into()).clone()
 }
 
-impl Core for Supervisor {
+/// The supervisor with the services on it.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    /// Sessions, modules, templates.
+    pub supervisor: Supervisor,
+    /// Services and their schedules.
+    pub services: Services,
+}
+
+impl Core for Whole {
     type Upload = ModuleUpload;
 
     fn methods(&self) -> Methods {
         let mut methods = Methods::default();
         macro_rules! on {
-            ($($ty:ident($core:ident, $params:ident) => $call:expr;)*) => {$({
-                let core = self.clone();
+            ($of:ident: $($ty:ident($core:ident, $params:ident) => $call:expr;)*) => {$({
+                let core = self.$of.clone();
                 methods.on::<m::$ty, _, _>(move |$params| {
                     let $core = core.clone();
                     async move { $call }
@@ -69,6 +79,22 @@ impl Core for Supervisor {
             })*};
         }
         on! {
+            services:
+            ServiceListMethod(core, _params) => Ok(core.list());
+            ServiceGetMethod(core, params) => core.get(&params.name);
+            ServiceStartMethod(core, params) => core.start(params).await;
+            ServiceStopMethod(core, params) => core.stop(params).await;
+            ServiceRestartMethod(core, params) => core.restart(params).await;
+            ServiceReloadMethod(core, params) => core.reload(params).await;
+            ServiceRemoveMethod(core, params) => core.remove(params).await;
+            ServiceDeployMethod(core, params) => core.deploy(params).await;
+            ScheduleListMethod(core, params) => core.schedules().list(params).await;
+            SchedulePauseMethod(core, params) => core.schedules().pause(&params.id).await;
+            ScheduleResumeMethod(core, params) => core.schedules().resume(&params.id).await;
+            ScheduleRunNowMethod(core, params) => core.schedules().run_now(&params.id).await;
+        }
+        on! {
+            supervisor:
             HealthMethod(core, _params) => Ok(core.health().await);
             SessionStartMethod(core, params) => core.session_start(params).await;
             SessionStopMethod(core, params) => core.session_stop(params).await;
@@ -97,23 +123,25 @@ impl Core for Supervisor {
         session_id: &str,
         after_seq: Option<u64>,
     ) -> Result<BoxStream<'static, LogEvent>> {
-        Ok(self.subscribe(session_id, after_seq).await?.boxed())
+        Ok(self.supervisor.subscribe(session_id, after_seq).await?.boxed())
     }
 
     async fn upload(&self, name: Option<&str>, sha256: Option<String>) -> Result<ModuleUpload> {
-        self.module_upload(name, sha256).await
+        self.supervisor.module_upload(name, sha256).await
     }
 
     async fn stats(&self) -> stats::Stats {
-        self.stats().await
+        self.supervisor.stats().await
     }
 
     async fn health(&self) -> stats::Health {
-        self.health().await
+        self.supervisor.health().await
     }
 
     async fn drain(&self, grace: Duration) {
-        self.drain(grace).await;
+        // Schedules and services first: they end in order, and start nothing any more.
+        self.services.drain().await;
+        self.supervisor.drain(grace).await;
     }
 }
 

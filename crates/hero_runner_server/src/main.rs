@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use hero_runner_server::core::Whole;
+use hero_runner_server::entrance::Entrance;
 use hero_runner_server::forward::Forwarder;
 use hero_runner_server::lock::Lock;
 use hero_runner_server::log_output::Level;
@@ -77,10 +79,19 @@ fn run(call: Call, resolved: Resolved) -> Result<()> {
         let sink: start::LogSink = Box::new(move |session_id, batch| forwarder.send_batch(session_id, batch));
         let supervisor = core.supervisor(&settings, sink).await?;
         let bound = socket::listen(inherited, &settings.socket, &lock)?;
+        let routes = gateway::Routes::default();
+        let services = start::open_services(&settings, &supervisor, routes.clone())?;
+        let entrance = Entrance::open(&settings, routes).await?;
+        if let Some(url) = &entrance.url {
+            services.gateway_listens(url.clone());
+        }
+        let whole = Whole { supervisor, services };
         let orders = signals::orders().context("signals cannot be received")?;
         let reload = || reload(&call.sources, &resolved, &level);
         // The socket's file goes when `bound` does, while the lock is still held.
-        serve::serve(supervisor, bound.listener, &settings, orders, reload).await
+        let served = serve::serve(whole, bound.listener, &settings, orders, reload).await;
+        entrance.close().await;
+        served
     });
     // Tasks that hang in a system call must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));

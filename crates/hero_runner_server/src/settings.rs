@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub use flags::{Call, command, parse};
 pub use layers::{Error, Origin, Sources};
 pub use print::Format;
-pub use value::{LogLevel, Value};
+pub use value::{Door, LogLevel, Value, Words};
 
 use layers::Given;
 
@@ -163,6 +163,26 @@ settings! {
     compile_timeout_ms: u64 = |_| 600_000;
     /// The most memory that a compile may use, in MiB.
     compile_memory_mb: u64 = |_| 4096;
+    /// Start the services that the services folder declares.
+    services: bool = |_| true;
+    /// Take up changes in the services folder as they are made.
+    watch: bool = |_| false;
+    /// Where the gateway listens for HTTP: an address of this machine and a port, or off.
+    gateway_listen: Door = |_| Door::default();
+    /// Names of the gateway's host by which its panel may be asked for, besides those of loopback; commas between them.
+    gateway_hosts: Words = |_| Words::default();
+    /// Connections that the gateway holds at once.
+    gateway_max_connections: u32 = |_| 4096;
+    /// The largest body of a request to a service, in bytes.
+    gateway_body_max_bytes: u64 = |_| 64 << 20;
+    /// The longest that a client of the gateway may take for the head of a request, in milliseconds.
+    gateway_head_timeout_ms: u64 = |_| 10_000;
+    /// The longest that a client of the gateway may be silent in the middle of a body, in milliseconds.
+    gateway_body_timeout_ms: u64 = |_| 30_000;
+    /// The longest that a service may take for the head of its answer, in milliseconds.
+    gateway_response_timeout_ms: u64 = |_| 60_000;
+    /// How long an idle connection of the gateway is kept, in milliseconds.
+    gateway_idle_timeout_ms: u64 = |_| 75_000;
     /// Threads of the server; 1 keeps everything on the main thread.
     server_threads: u32 = |_| 1;
 }
@@ -194,9 +214,10 @@ impl Resolved {
     /// What each value by itself cannot show: ranges, and values that have to fit each other.
     fn check(&self) -> Result<(), Error> {
         let s = &self.settings;
-        let rules: [(bool, &'static str, &str); 9] = [
+        let rules: [(bool, &'static str, &str); 10] = [
             (s.spare_min <= s.spare_max, "spare_min", "is larger than spare_max"),
             (s.max_sessions >= 1, "max_sessions", "has to be 1 or more"),
+            (s.gateway_max_connections >= 1, "gateway_max_connections", "has to be 1 or more"),
             (s.max_connections >= 1, "max_connections", "has to be 1 or more"),
             (s.memory_limit_mb >= 1, "memory_limit_mb", "has to be 1 or more"),
             (s.memory_limit_mb <= 4096, "memory_limit_mb", "is more than 32-bit memory can have, 4096"),

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use api::template::TemplateCreate;
+use gateway::Routes;
+use services::Services;
+use services::schedules::Schedules;
 use supervisor::zygote::ZygoteProcess;
 use supervisor::{Config, Supervisor, logs::Batch, pool};
 
+use crate::entrance::beside;
 use crate::settings::Settings;
 
 /// Where lines of sessions go that want `forward_logs`.
@@ -43,7 +47,8 @@ pub fn raise_descriptor_limit() {
 pub fn start_core(_settings: &Settings) -> Result<WarmCore> {
     let own = std::env::current_exe().context("cannot find the server's own program")?;
     let program = own.with_file_name(ZYGOTE);
-    let zygote = ZygoteProcess::spawn(&program).context("cannot start the zygote; run build.sh again")?;
+    let zygote =
+        ZygoteProcess::spawn(&program, false).context("cannot start the zygote; run build.sh again")?;
     Ok(WarmCore { program, zygote })
 }
 
@@ -90,6 +95,31 @@ impl WarmCore {
         };
         Ok(Supervisor::start(config, self.zygote).await?)
     }
+}
+
+/// Opens the services on the supervisor; they begin to start.
+///
+/// # Errors
+/// When the state folder cannot be used.
+pub fn open_services(settings: &Settings, supervisor: &Supervisor, routes: Routes) -> Result<Services> {
+    let database = store::Database::open(&settings.state_dir)?;
+    let schedules =
+        Schedules::new(store::schedules::Schedules::open(&database)?, beside(&settings.socket, "gateway"));
+    let config = services::Config {
+        services_dir: settings.services_dir.clone(),
+        state_dir: settings.state_dir.clone(),
+        gateway: settings.gateway_listen.0,
+        grace: Duration::from_millis(settings.grace_ms),
+        start: settings.services,
+    };
+    let services = Services::open(supervisor.clone(), routes, schedules, config)
+        .context("the folder for the services' sockets cannot be made")?;
+    if settings.watch
+        && let Err(error) = services.watch()
+    {
+        tracing::error!(%error, dir = %settings.services_dir.display(), "the services folder cannot be watched");
+    }
+    Ok(services)
 }
 
 /// The templates that the files of the setting declare, each a list of what `template_create` takes. A file that is named

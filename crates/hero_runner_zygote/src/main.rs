@@ -5,7 +5,7 @@
 //! the server never maps the engine, and so that a lost zygote can be replaced: a fork of the server itself
 //! is no longer possible once its runtime has threads.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use sys::title::Title;
 use worker::{Printed, Warmed};
 
 const USAGE: &str = "usage: hero_runner_zygote --version
-       hero_runner_zygote --zygote PARENT_PID
+       hero_runner_zygote --zygote PARENT_PID [--outgoing]
        hero_runner_zygote --fork-floor
        hero_runner_zygote --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB PARENT_PID";
 
@@ -31,7 +31,9 @@ fn main() -> ExitCode {
             println!("hero_runner_zygote {} ({})", env!("CARGO_PKG_VERSION"), WasmEdge::default().version());
             Ok(())
         }
-        ["--zygote", parent] => parent.parse().map_err(|_| USAGE.to_owned()).and_then(zygote),
+        ["--zygote", parent, rest @ ..] if matches!(rest, [] | ["--outgoing"]) => {
+            parent.parse().map_err(|_| USAGE.to_owned()).and_then(|parent| zygote(parent, !rest.is_empty()))
+        }
         ["--compile", module, artifact, seconds, megabytes, parent] => {
             compile(Path::new(module), Path::new(artifact), [seconds, megabytes, parent])
         }
@@ -71,7 +73,8 @@ fn without_compiler() {
     eprintln!("hero_runner_zygote: cannot execute itself again: {error}");
 }
 
-fn zygote(parent: i32) -> Result<(), String> {
+/// With `outgoing` its sessions may open connections.
+fn zygote(parent: i32, outgoing: bool) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     without_compiler();
     sys::child::die_with_parent(parent).map_err(text)?;
@@ -83,7 +86,7 @@ fn zygote(parent: i32) -> Result<(), String> {
     engine.warm().map_err(|error| error.to_string())?;
     compact();
     title.set("hero_runner: zygote");
-    let zygote = Zygote::root(control, title).map_err(text)?;
+    let zygote = Zygote::root(control, title, outgoing).map_err(text)?;
     exit_now(live(zygote, &mut engine, title, &Printed::default()))
 }
 
@@ -91,7 +94,7 @@ fn zygote(parent: i32) -> Result<(), String> {
 fn live(zygote: Zygote, engine: &mut WasmEdge, title: Title, printed: &Printed) -> i32 {
     match zygote.serve(&identity(engine)) {
         Ok(Role::Worker) => match rehearsed(engine, title) {
-            Ok((spec, module)) => exit_quickly(worker::serve(engine, &spec, module.as_fd(), FDS, printed)),
+            Ok((spec, given)) => exit_quickly(worker::serve(engine, &spec, given, FDS, printed)),
             Err(status) => status,
         },
         Ok(Role::Template(spec)) => template(engine, title, &spec),
@@ -110,7 +113,7 @@ fn identity(engine: &WasmEdge) -> Identity {
 }
 
 /// Gets ready, and waits for a session.
-fn rehearsed(engine: &mut WasmEdge, title: Title) -> Result<(SessionSpec, OwnedFd), i32> {
+fn rehearsed(engine: &mut WasmEdge, title: Title) -> Result<(SessionSpec, Vec<OwnedFd>), i32> {
     worker::rehearse(engine);
     session(title)
 }
@@ -118,14 +121,13 @@ fn rehearsed(engine: &mut WasmEdge, title: Title) -> Result<(SessionSpec, OwnedF
 const FDS: worker::Fds = worker::Fds { stdin: STDIN, frames: FRAMES, control: CONTROL };
 
 /// Waits until the supervisor has a session for this worker; the error is the status to leave with without one.
-fn session(title: Title) -> Result<(SessionSpec, OwnedFd), i32> {
+fn session(title: Title) -> Result<(SessionSpec, Vec<OwnedFd>), i32> {
     // It stays open for what the worker says of itself.
     let control = sys::stdio::numbered(CONTROL).ok_or(exit::BROKEN)?;
     match Link::new(control).receive::<SessionSpec>() {
-        Ok(Some((spec, fds))) => {
-            let module = fds.into_iter().next().ok_or(exit::BROKEN)?;
+        Ok(Some((spec, given))) => {
             title.set(&format!("hero_runner: {}", spec.session_id));
-            Ok((spec, module))
+            Ok((spec, given))
         }
         // The supervisor has no use for this worker any more.
         Ok(None) => Err(exit::UNUSED),

@@ -18,8 +18,8 @@ pub const FRAMES: RawFd = 4;
 /// In a template: the module's file. Its control socket and its host pipe have a worker's numbers.
 pub const MODULE: RawFd = 4;
 
-/// Open descriptors of a worker. A guest's files count, so does the engine's own handful.
-const MAX_FDS: u64 = 256;
+/// Open descriptors of a worker. A guest's files and connections count, so does the engine's own handful.
+const MAX_FDS: u64 = 2048;
 /// The largest file that a guest may write: 16 GiB.
 const MAX_FILE: u64 = 16 << 30;
 
@@ -42,7 +42,7 @@ pub(crate) struct TemplateFds {
 
 /// What templates and workers inherit, done once in the root zygote instead of once for each of them. Inside a guest that
 /// runs, which is where a template may fork, the engine's handlers have to stay as they are.
-pub(crate) fn prepare() -> io::Result<()> {
+pub(crate) fn prepare(outgoing: bool) -> io::Result<()> {
     // Default actions for all signals: neither the runtime of the language nor the engine's handlers of another run
     // have a say in a worker. Broken pipes and full quotas become errnos.
     child::reset_signals()?;
@@ -52,8 +52,8 @@ pub(crate) fn prepare() -> io::Result<()> {
     child::limit(child::Limits { max_fds: MAX_FDS, max_file: MAX_FILE })?;
     // Nothing that is executed from here on could gain privileges. It cannot be taken back.
     child::no_new_privileges()?;
-    // No network, no other programs, no reach into other processes.
-    sys::filter::refuse_system_calls()
+    // No network unless it is for sessions that have a permission, no other programs, no reach into other processes.
+    sys::filter::refuse_system_calls(outgoing)
 }
 
 /// Makes this process, which was just forked, a template.

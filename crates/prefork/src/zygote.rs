@@ -69,12 +69,13 @@ impl Zygote {
         }
     }
 
-    /// The root zygote: as [`Zygote::new`], and this process gets the limits that all its descendants inherit.
+    /// The root zygote: as [`Zygote::new`], and this process gets the limits that all its descendants inherit. With `outgoing`
+    /// the kernel lets them connect; where to is then between the worker and its guest.
     ///
     /// # Errors
     /// The errno of the call that failed.
-    pub fn root(control: OwnedFd, title: Title) -> io::Result<Self> {
-        prepare()?;
+    pub fn root(control: OwnedFd, title: Title, outgoing: bool) -> io::Result<Self> {
+        prepare(outgoing)?;
         Ok(Self::new(control, title))
     }
 

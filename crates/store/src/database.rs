@@ -14,7 +14,7 @@ use crate::Result;
 const FILE: &str = "hero_runner.db";
 
 /// `user_version` of a database that this build writes. Version 0 is an empty file.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// How long a connection waits for another one's write transaction.
 const BUSY: Duration = Duration::from_secs(5);
@@ -28,6 +28,16 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// What version 2 added: templates, each as its request in JSON.
 const TEMPLATES: &str = "CREATE TABLE templates (name TEXT PRIMARY KEY, spec TEXT NOT NULL) WITHOUT ROWID;";
+
+/// What version 3 added: schedules, whether each is paused and in which start of the server it was declared last;
+/// and their calls, each in JSON.
+const SCHEDULES: &str = "
+    CREATE TABLE schedules (id TEXT PRIMARY KEY, paused INTEGER NOT NULL, declared INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE schedule_runs (no INTEGER PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL, run TEXT NOT NULL);
+    CREATE INDEX schedule_runs_by_id ON schedule_runs (id, no);";
+
+/// What each version added, in order.
+const STEPS: [&str; 3] = [SCHEMA, TEMPLATES, SCHEDULES];
 
 /// A database that was opened, checked and brought to this build's schema. Connections are made from it.
 #[derive(Debug)]
@@ -124,15 +134,11 @@ impl Database {
             connection.pragma_update(None, "page_size", PAGE)?;
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", 1)?;
-            transaction.commit()?;
         }
-        if version < 2 {
+        for (to, step) in (1..).zip(STEPS).filter(|(to, _)| *to > version) {
             let transaction = connection.transaction()?;
-            transaction.execute_batch(TEMPLATES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", to)?;
             transaction.commit()?;
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -200,7 +206,7 @@ impl From<rusqlite::Error> for Trouble {
 /// Reads the ends of every table, so that damage shows now and not in the middle of a session. A full check
 /// would read the whole file and hold up the start.
 fn look_through(connection: &Connection) -> rusqlite::Result<()> {
-    for table in ["names", "contents", "artifacts", "sources", "logs"] {
+    for table in ["names", "contents", "artifacts", "sources", "logs", "schedules", "schedule_runs"] {
         connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0))?;
     }
     let ends = "SELECT (SELECT info FROM records ORDER BY no LIMIT 1), \
@@ -279,6 +285,30 @@ mod tests {
         assert_eq!(fs::metadata(first.path()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(Database::open(&state).unwrap().quarantined(), None);
+    }
+
+    #[test]
+    fn an_older_database_is_brought_here_with_what_it_holds() {
+        for version in 1..STEPS.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let older = Connection::open(dir.path().join(FILE)).unwrap();
+            for step in &STEPS[..version] {
+                older.execute_batch(step).unwrap();
+            }
+            older.execute("INSERT INTO names (name, digest, created_at) VALUES ('kept', 'd', 1)", []).unwrap();
+            older.pragma_update(None, "user_version", version).unwrap();
+            drop(older);
+
+            let database = Database::open(dir.path()).unwrap();
+            assert_eq!(database.quarantined(), None, "from version {version}");
+            let connection = database.connect().unwrap();
+            let now: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+            assert_eq!(now, VERSION);
+            let name: String = connection.query_row("SELECT name FROM names", [], |row| row.get(0)).unwrap();
+            assert_eq!(name, "kept");
+            connection.execute("INSERT INTO templates (name, spec) VALUES ('t', '{}')", []).unwrap();
+            connection.execute("INSERT INTO schedule_runs (id, at, run) VALUES ('s/r', 1, '{}')", []).unwrap();
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What the server keeps on disk: modules by their content, their compiled artifacts, and the history of
-//! sessions with their logs, and the templates that were asked for.
+//! sessions with their logs, the templates that were asked for, and the calls of schedules.
 //!
 //! Everything here is plain files, SQLite and threads; every call that can touch the disk says so, and an
 //! asynchronous caller moves it off its runtime. Nothing here keeps a server from starting or running: a
@@ -9,6 +9,7 @@
 mod database;
 pub mod history;
 pub mod modules;
+pub mod schedules;
 pub mod templates;
 
 pub use database::Database;

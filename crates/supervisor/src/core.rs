@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use api::session::StartKind;
 use api::{Outcome, SessionState};
+use frames::Sockets;
 use store::history::{History, Record};
 use store::modules::Modules;
 use tokio::sync::{Notify, oneshot};
@@ -71,6 +72,17 @@ pub(crate) type StemId = u64;
 
 /// The stem of the zygote itself, whose workers can run any module. All others are templates.
 pub(crate) const ROOT: StemId = 0;
+
+/// The stem of a second zygote, whose workers can open connections. It is started with the first session that may.
+pub(crate) const OUTGOING: StemId = StemId::MAX;
+
+/// The zygote whose workers can have such sockets.
+pub(crate) fn base(sockets: Sockets) -> StemId {
+    match sockets {
+        Sockets::None | Sockets::Given => ROOT,
+        Sockets::Outgoing => OUTGOING,
+    }
+}
 
 /// Something to fork from, with its own pool: the zygote, or a template.
 #[derive(Debug)]
@@ -248,7 +260,7 @@ impl Shared {
             return;
         };
         waiting.began = Instant::now();
-        if let Err(error) = hand_over(&ends.control, &waiting.spec, &waiting.module) {
+        if let Err(error) = hand_over(&ends.control, &waiting.spec, &waiting.module, &waiting.given) {
             // The worker died while it was parked. It has not got the session, so another one may.
             tracing::debug!(session = session.id, %error, "a parked worker was gone");
             // A worker that is gone is not parked any more: this ends by itself. Anything else would come again.
@@ -274,8 +286,8 @@ impl Shared {
             info.child_pid = Some(slot.pid);
             info.started_at = Some(now_ms());
             info.start = Some(match (id, waited || info.template.is_some()) {
-                (ROOT, true) => StartKind::Cold,
-                (ROOT, false) => StartKind::Parked,
+                (ROOT | OUTGOING, true) => StartKind::Cold,
+                (ROOT | OUTGOING, false) => StartKind::Parked,
                 _ => StartKind::Warm,
             });
         }
@@ -302,11 +314,12 @@ impl Shared {
             info.ready = false;
             (info.child_pid, info.started_at, info.start) = (None, None, None);
         }
+        // A worker of the zygote itself can run it, whatever has become of a template.
+        let stem = base(waiting.spec.sockets());
         *lock(&session.waiting) = Some(waiting);
         session.changed.send_replace(());
-        // A worker of the zygote itself can run it, whatever has become of a template.
-        session.stem.store(ROOT, Relaxed);
-        self.step_in(&mut core, ROOT, Event::Resubmit(session.no));
+        session.stem.store(stem, Relaxed);
+        self.step_in(&mut core, stem, Event::Resubmit(session.no));
         true
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use frames::FromZygote;
 
-use crate::core::{Core, ROOT, Shared, StemId};
-use crate::pool::{Event, Slot};
+use crate::core::{Core, OUTGOING, ROOT, Shared, Stem, StemId};
+use crate::pool::{Event, Limits, Pool, Slot};
 use crate::session::lock;
 use crate::slot::Exit;
 use crate::zygote::{Listener, Zygote, ZygoteProcess};
@@ -24,21 +24,21 @@ const LEAVE: Duration = Duration::from_secs(2);
 /// How long to wait before a zygote is tried again that did not become warm, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// Serves one zygote after the other, for as long as the supervisor lives.
-pub(crate) async fn run(shared: Weak<Shared>, first: Zygote) {
-    let mut zygote = Some(first);
+/// Serves one zygote after the other in this stem, for as long as the supervisor lives.
+pub(crate) async fn run(shared: Weak<Shared>, id: StemId, first: Option<Zygote>) {
+    let mut zygote = first;
     let mut retry = RETRY.0;
     loop {
         let Some(shared) = shared.upgrade() else { return };
         let current = match zygote.take() {
             Some(current) => Ok(current),
-            None => replace(&shared).await,
+            None => start(&shared, id).await,
         };
         match current {
             Ok(mut current) => {
                 let began = Instant::now();
-                match install(&shared, &current) {
-                    Ok(()) => serve(&shared, ROOT, &mut current.listener).await,
+                match install(&shared, id, &current) {
+                    Ok(()) => serve(&shared, id, &mut current.listener).await,
                     Err(error) => tracing::error!(%error, "cannot talk to the zygote"),
                 }
                 if shared.draining.load(Relaxed) {
@@ -46,9 +46,11 @@ pub(crate) async fn run(shared: Weak<Shared>, first: Zygote) {
                 }
                 // Killing it kills its workers: no half of the old tree lives beside the new one.
                 drop(current);
-                lost(&shared, ROOT);
+                lost(&shared, id);
                 if shared.draining.load(Relaxed) {
-                    shared.gone.notify_one();
+                    if id == ROOT {
+                        shared.gone.notify_one();
+                    }
                     return;
                 }
                 shared.counters.zygote_restarts.fetch_add(1, Relaxed);
@@ -69,21 +71,32 @@ pub(crate) async fn run(shared: Weak<Shared>, first: Zygote) {
     }
 }
 
-async fn replace(shared: &Shared) -> std::io::Result<Zygote> {
-    ZygoteProcess::spawn(&shared.config.zygote)?.warm().await
+async fn start(shared: &Shared, id: StemId) -> std::io::Result<Zygote> {
+    ZygoteProcess::spawn(&shared.config.zygote, id == OUTGOING)?.warm().await
 }
 
-fn install(shared: &Arc<Shared>, zygote: &Zygote) -> std::io::Result<()> {
+/// Makes the stem whose workers can open connections, with the first session that wants it.
+pub(crate) fn want_outgoing(shared: &Arc<Shared>, core: &mut Core) {
+    core.stems.entry(OUTGOING).or_insert_with(|| {
+        tokio::spawn(run(Arc::downgrade(shared), OUTGOING, None));
+        // Few sessions are of this kind, and they live long: none is forked in advance for nothing.
+        Stem::new(Pool::new(Limits { spare_min: 0, ..shared.config.pool }))
+    });
+}
+
+fn install(shared: &Arc<Shared>, id: StemId, zygote: &Zygote) -> std::io::Result<()> {
     let sender = zygote.sender()?;
     let mut core = lock(&shared.core);
-    if let Some(root) = core.stems.get_mut(&ROOT) {
+    if let Some(root) = core.stems.get_mut(&id) {
         root.zygote = Some((sender, zygote.pid));
     }
     core.engine.clone_from(&zygote.engine);
     core.growth_refused = Arc::from(zygote.growth_refused.as_slice());
-    shared.step_in(&mut core, ROOT, Event::ZygoteReady);
+    shared.step_in(&mut core, id, Event::ZygoteReady);
     drop(core);
-    shared.refresh_all();
+    if id == ROOT {
+        shared.refresh_all();
+    }
     Ok(())
 }
 

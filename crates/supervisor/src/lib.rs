@@ -37,7 +37,7 @@ use store::history::{History, Record};
 use store::modules::Modules;
 use tokio::sync::Notify;
 
-pub use calls::ModuleUpload;
+pub use calls::{ModuleUpload, SessionHandle, Wiring};
 pub use config::{Config, Forward};
 use zygote::ZygoteProcess;
 
@@ -72,15 +72,7 @@ impl Supervisor {
         };
         let modules = Modules::open(&database, settings)?;
         let declared_store = store::templates::Templates::open(&database)?;
-        if let Some(folder) = &config.services_dir
-            && folder.is_dir()
-        {
-            for found in modules.register_dir(folder)? {
-                if let Err(error) = found.outcome {
-                    tracing::warn!(%error, "a module of the services folder was left out");
-                }
-            }
-        }
+        register_dir(&config, &modules)?;
         let interrupted = !opened.unfinished.is_empty();
         for record in opened.unfinished {
             interrupt(&history, record)?;
@@ -111,7 +103,7 @@ impl Supervisor {
         }
         shared.declare_all()?;
         tokio::spawn(templates::watch(Arc::downgrade(&shared)));
-        tokio::spawn(driver::run(Arc::downgrade(&shared), zygote));
+        tokio::spawn(driver::run(Arc::downgrade(&shared), core::ROOT, Some(zygote)));
         Ok(Self { shared })
     }
 
@@ -132,6 +124,21 @@ impl Supervisor {
         // One that does not leave is killed when its task ends with the runtime.
         let _ = tokio::time::timeout(Duration::from_secs(5), shared.gone.notified()).await;
         shared.flush_history().await;
+    }
+
+    /// Looks into the services folder again and registers what is new or has changed there.
+    ///
+    /// # Errors
+    /// When the folder or the database cannot be read.
+    pub async fn read_services_dir(&self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        read::blocking(move || {
+            register_dir(&shared.config, &shared.modules)?;
+            lock(&shared.core).files.clear();
+            shared.refresh_all();
+            Ok(())
+        })
+        .await
     }
 
     async fn all_ended(&self) {
@@ -157,6 +164,17 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// Registers the modules of the services folder by their file names.
+fn register_dir(config: &Config, modules: &Modules) -> Result<()> {
+    let Some(folder) = config.services_dir.as_deref().filter(|folder| folder.is_dir()) else { return Ok(()) };
+    for found in modules.register_dir(folder)? {
+        if let Err(error) = found.outcome {
+            tracing::warn!(%error, "a module of the services folder was left out");
+        }
+    }
+    Ok(())
 }
 
 /// Marks a session of a server that died.

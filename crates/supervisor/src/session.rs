@@ -31,6 +31,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Waiting {
     pub(crate) spec: SessionSpec,
     pub(crate) module: Arc<OwnedFd>,
+    /// What else it is given: see [`SessionSpec`].
+    pub(crate) given: Vec<Arc<OwnedFd>>,
     pub(crate) stdin: Bytes,
     pub(crate) stdin_open: bool,
     pub(crate) timeout: Option<Duration>,

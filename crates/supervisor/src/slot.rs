@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use frames::SessionSpec;
 use frames::message::{self, WaitStatus};
@@ -79,8 +80,16 @@ pub(crate) fn hand_over(
     control: &std::os::unix::net::UnixStream,
     spec: &SessionSpec,
     module: &OwnedFd,
+    given: &[Arc<OwnedFd>],
 ) -> io::Result<()> {
     let bytes = message::encode(spec).map_err(io::Error::other)?;
-    let sent = sys::fdpass::send(control, &bytes, &[module.as_fd()])?;
+    let sent = match given {
+        [] => sys::fdpass::send(control, &bytes, &[module.as_fd()])?,
+        given => {
+            let all: Vec<_> =
+                std::iter::once(module.as_fd()).chain(given.iter().map(|fd| fd.as_fd())).collect();
+            sys::fdpass::send(control, &bytes, &all)?
+        }
+    };
     if sent == bytes.len() { Ok(()) } else { Err(io::Error::other("the session's request is too large")) }
 }

@@ -30,14 +30,17 @@ impl ZygoteProcess {
     /// Starts the program. Call it from a thread that lives as long as the process: the kernel kills the zygote
     /// when the thread that started it ends.
     ///
+    /// With `outgoing` its sessions may open connections.
+    ///
     /// # Errors
     /// When the program cannot be executed or there is no descriptor left.
-    pub fn spawn(program: &Path) -> io::Result<Self> {
+    pub fn spawn(program: &Path, outgoing: bool) -> io::Result<Self> {
         let (control, theirs) = std::os::unix::net::UnixStream::pair()?;
         control.set_nonblocking(true)?;
         let child = Command::new(program)
             .arg0(format!("{:TITLE_ROOM$}", "hero_runner: zygote"))
             .args(["--zygote", &std::process::id().to_string()])
+            .args(outgoing.then_some("--outgoing"))
             .env_clear()
             // Symbols that are bound before the fork are bound once for all workers.
             .env("LD_BIND_NOW", "1")

@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter,
+};
 
 /// What is refused with `EPERM`. A guest reaches the kernel only through its engine's WASI functions; this is for the day
 /// when it finds a way around them, and for those of them that would open the network.
 const REFUSED: &[libc::c_long] = &[
-    // The network, and with it the sockets of this server and of others.
-    libc::SYS_socket,
-    libc::SYS_connect,
+    // Sockets of its own that listen: it has those that it is given.
     libc::SYS_bind,
     libc::SYS_listen,
-    libc::SYS_accept,
-    libc::SYS_accept4,
     // Other programs.
     libc::SYS_execve,
     libc::SYS_execveat,
@@ -68,16 +67,33 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_personality,
 ];
 
+/// The network, and with it the sockets of this server and of others: refused to who may not connect.
+const OUTGOING: &[libc::c_long] = &[libc::SYS_socket, libc::SYS_connect];
+
 /// Has the kernel refuse these calls to this process and all that it forks from now on. It cannot be taken back.
+/// With `outgoing`, sockets of the Internet's families can be opened and connected.
 ///
 /// # Errors
 /// When the kernel has no seccomp or does not take the filter; `no_new_privs` has to be set before.
-pub fn refuse_system_calls() -> io::Result<()> {
+pub fn refuse_system_calls(outgoing: bool) -> io::Result<()> {
     let arch = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
-    let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
-        REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    if outgoing {
+        rules.insert(libc::SYS_socket, vec![other_family().map_err(io::Error::other)?]);
+    } else {
+        rules.extend(OUTGOING.iter().map(|call| (*call, Vec::new())));
+    }
     let refused = SeccompAction::Errno(libc::EPERM as u32);
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, arch).map_err(io::Error::other)?;
     let program: BpfProgram = filter.try_into().map_err(io::Error::other)?;
     apply_filter(&program).map_err(io::Error::other)
+}
+
+/// A socket of a family other than the Internet's two. Unix sockets would lead to this server.
+fn other_family() -> Result<SeccompRule, BackendError> {
+    let families = [libc::AF_INET, libc::AF_INET6];
+    let differs = |family: i32| {
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, u64::from(family.unsigned_abs()))
+    };
+    SeccompRule::new(families.into_iter().map(differs).collect::<Result<_, _>>()?)
 }

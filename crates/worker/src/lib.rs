@@ -3,12 +3,13 @@
 //! It runs in a process of its own that `prefork` has set up, with one thread and with descriptors of known
 //! numbers. It leaves with a status that confirms its report ([`frames::message::Report::exit_status`]).
 
+mod network;
 mod rehearsal;
 mod stdio;
 mod template;
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use engine::{Code, Dir, Ending, Engine, Run};
 use frames::message::exit;
 use frames::{Kind, Report, SessionSpec};
 
+use network::Given;
 pub use rehearsal::rehearse;
 use stdio::{FrameSender, FrameWriter};
 pub use template::{Printed, Warmed, warm};
@@ -41,15 +43,17 @@ const ENGINE_DATA: u64 = 512 << 20;
 
 /// Runs one session and returns the status to leave with.
 ///
-/// `module` is the descriptor that came with the session, `printed` what its template has printed.
+/// `given` are the descriptors that came with the session, `printed` is what its template has printed.
 pub fn serve(
     engine: &mut dyn Engine,
     spec: &SessionSpec,
-    module: BorrowedFd<'_>,
+    given: Vec<OwnedFd>,
     fds: Fds,
     printed: &Printed,
 ) -> i32 {
+    let Some(Given { module, stdout, network }) = Given::of(spec, given) else { return exit::BROKEN };
     let Some((mut control, mut writer)) = begin(fds, spec) else { return exit::BROKEN };
+    writer.raw_stdout(stdout);
     if limit(spec.max_pages).is_err() || printed.print(&mut writer).is_err() {
         return exit::BROKEN;
     }
@@ -60,11 +64,13 @@ pub fn serve(
         env: &spec.env,
         dirs: &spec.dirs,
         init: spec.init.as_deref(),
+        network: network.as_ref(),
     };
-    let ending = with_run(&request, module, |code, run| match engine.run_prepared(run, &mut writer) {
-        Some(ending) => ending,
-        None => engine.run(code, run, &mut writer),
-    });
+    let ending =
+        with_run(&request, module.as_fd(), |code, run| match engine.run_prepared(run, &mut writer) {
+            Some(ending) => ending,
+            None => engine.run(code, run, &mut writer),
+        });
     end(&mut control, ending.unwrap_or_else(Ending::LoadFailed))
 }
 
@@ -109,6 +115,7 @@ struct Request<'a> {
     env: &'a [String],
     dirs: &'a [frames::message::Dir],
     init: Option<&'a str>,
+    network: Option<&'a engine::Network>,
 }
 
 /// Opens the folders of a request and hands it on in the engine's terms; the error says which folder cannot be used.
@@ -139,6 +146,6 @@ fn with_run<T>(
         .collect();
     let path = format!("/proc/self/fd/{}", module.as_raw_fd());
     let code = Code { path: Path::new(&path), compiled: request.compiled };
-    let Request { max_pages, args, env, init, .. } = *request;
-    Ok(body(code, &Run { args, env, dirs: &dirs, max_pages, init }))
+    let Request { max_pages, args, env, init, network, .. } = *request;
+    Ok(body(code, &Run { args, env, dirs: &dirs, max_pages, init, network }))
 }

@@ -25,6 +25,8 @@ pub fn rehearse(engine: &mut dyn Engine) {
         max_pages: 1,
         init: None,
         yield_after_ms: 0,
+        raw_stdout: false,
+        network: None,
     };
     if let Ok(bytes) = message::encode(&spec) {
         black_box(message::decode::<SessionSpec>(&bytes[PREFIX_LEN..]).is_ok());

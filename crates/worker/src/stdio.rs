@@ -1,7 +1,7 @@
 //! The guest's standard streams: output becomes frames where it is written, input is the process's own.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use engine::{Output, Stdio};
@@ -60,17 +60,27 @@ impl<'fd> FrameSender<'fd> {
 pub(crate) struct FrameWriter<'fd> {
     stdin: BorrowedFd<'fd>,
     logs: FrameSender<'fd>,
+    /// Where standard output goes as it is.
+    stdout: Option<OwnedFd>,
 }
 
 impl<'fd> FrameWriter<'fd> {
     /// Frames go to `frames`, standard input comes from `stdin`.
     pub(crate) fn new(stdin: BorrowedFd<'fd>, frames: BorrowedFd<'fd>) -> Self {
-        Self { stdin, logs: FrameSender::new(frames) }
+        Self { stdin, logs: FrameSender::new(frames), stdout: None }
+    }
+
+    /// From here on standard output goes there as it is, if there is such a place.
+    pub(crate) fn raw_stdout(&mut self, place: Option<OwnedFd>) {
+        self.stdout = place;
     }
 }
 
 impl Stdio for FrameWriter<'_> {
     fn write(&mut self, output: Output, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let (Output::Stdout, Some(place)) = (output, &self.stdout) {
+            return sys::stdio::write_vectored(place.as_fd(), slices);
+        }
         let stream = match output {
             Output::Stdout => Stream::Stdout,
             Output::Stderr => Stream::Stderr,

@@ -3,9 +3,9 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
 
-use engine::{Ending, Engine, Output, Stdio};
+use engine::{Ending, Engine, Network, Output, Stdio};
 use frames::message::exit;
-use frames::{SessionSpec, TemplateSpec, Warm};
+use frames::{SessionSpec, Sockets, TemplateSpec, Warm};
 
 use crate::{Fds, FrameSender, FrameWriter, Request, begin, end, limit, with_run};
 
@@ -51,6 +51,8 @@ pub fn warm(
     fork: &mut dyn FnMut() -> SessionSpec,
 ) -> Result<Warmed, String> {
     limit(spec.max_pages).map_err(|error| error.to_string())?;
+    // Its sessions bring their own; the functions have to be there before.
+    let nothing = Network::default();
     let request = Request {
         compiled: spec.compiled,
         max_pages: spec.max_pages,
@@ -61,6 +63,7 @@ pub fn warm(
             Warm::Export(name) => Some(name),
             Warm::Instantiate | Warm::Stdin => None,
         },
+        network: (spec.sockets != Sockets::None).then_some(&nothing),
     };
     let mut stdio =
         Warming { printed: Printed::default(), bytes: 0, fds, fork: None, session: None, why: None };

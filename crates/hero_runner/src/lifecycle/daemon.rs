@@ -1,5 +1,6 @@
-//! The server as a daemon of its own.
+//! The server, and its pages, as daemons of their own.
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -8,12 +9,12 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Context;
 
-/// A log of this size is put aside when the server starts.
+/// A log of this size is put aside when its program starts.
 const LOG_MAX: u64 = 10 << 20;
-/// How much of the log is shown when the server does not start.
+/// How much of the log is shown when the program does not start.
 const TAIL: u64 = 4 << 10;
 
-/// The server as a child, until it is known to work.
+/// A program as a child, until it is known to work.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     pub(crate) child: Child,
@@ -23,19 +24,29 @@ pub(crate) struct Daemon {
 }
 
 /// The server's arguments. The socket is always said, so that what we wait for is what it serves.
-pub(crate) fn arguments(socket: &Path) -> [std::ffi::OsString; 2] {
-    ["--socket".into(), socket.into()]
+pub(crate) fn arguments(socket: &Path) -> Vec<OsString> {
+    vec!["--socket".into(), socket.into()]
 }
 
-/// Starts the server in the background, with its output in `server.log` of the state folder.
-pub(crate) fn spawn(program: &Path, socket: &Path, state_dir: &Path) -> anyhow::Result<Daemon> {
+/// The arguments of the pages: their own socket and the server's.
+pub(crate) fn ui_arguments(socket: &Path, server: &Path) -> Vec<OsString> {
+    vec!["--socket".into(), socket.into(), "--server-socket".into(), server.into()]
+}
+
+/// Starts a program in the background, with its output in this file of the state folder.
+pub(crate) fn spawn(
+    program: &Path,
+    arguments: &[OsString],
+    state_dir: &Path,
+    log: &str,
+) -> anyhow::Result<Daemon> {
     let what = || format!("cannot make the state folder {}", state_dir.display());
     DirBuilder::new().recursive(true).mode(0o700).create(state_dir).with_context(what)?;
-    let log = state_dir.join("server.log");
+    let log = state_dir.join(log);
     let (file, log_start) = open_log(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let child = Command::new(program)
-        .args(arguments(socket))
-        // The server itself leaves our session and terminal. It must not lead a process group already, or it could
+        .args(arguments)
+        // The program itself leaves our session and terminal. It must not lead a process group already, or it could
         // not become the leader of a session.
         .arg("--daemonized")
         .stdin(Stdio::null())
@@ -62,7 +73,7 @@ impl Daemon {
         &self.log
     }
 
-    /// The last of what the server wrote since it was started.
+    /// The last of what it wrote since it was started.
     pub(crate) fn log_tail(&self) -> String {
         tail(&self.log, self.log_start).unwrap_or_default()
     }

@@ -28,6 +28,12 @@ pub(crate) fn find(name: &str) -> anyhow::Result<PathBuf> {
     })
 }
 
+/// A program of ours, when it lies beside the server's.
+pub(crate) fn beside_server(name: &str) -> Option<PathBuf> {
+    let program = find(SERVER).ok()?.with_file_name(name);
+    is_program(&program).then_some(program)
+}
+
 fn folders(own: Option<&Path>, env: Lookup<'_>) -> Vec<PathBuf> {
     let path = env("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = own.map(Path::to_owned).into_iter().collect();

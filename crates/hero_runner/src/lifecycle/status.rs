@@ -1,9 +1,9 @@
 //! `hero_runner --status`. The exit codes are those of the Linux Standard Base for init scripts.
 
 use api::method::{NoParams, StatsMethod};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{ANSWER, Probe, probe, programs};
+use super::{ANSWER, Probe, gateway, probe, programs, ui};
 use crate::{Context, text};
 
 const RUNNING: u8 = 0;
@@ -15,14 +15,14 @@ pub(crate) async fn run(context: &Context) -> anyhow::Result<u8> {
     let socket = context.client.socket();
     let health = match probe(&context.client).await {
         Probe::Answers(health) => health,
-        Probe::Missing => return not_running(context, NOT_RUNNING, "not running"),
+        Probe::Missing => return not_running(context, NOT_RUNNING, "not running").await,
         Probe::Stale => {
             let text = format!("not running; its socket {} is left over", socket.display());
-            return not_running(context, DEAD_BUT_LEFT_TRACES, &text);
+            return not_running(context, DEAD_BUT_LEFT_TRACES, &text).await;
         }
         Probe::Silent(why) => {
             let text = format!("something listens on {} and does not answer: {why}", socket.display());
-            return not_running(context, UNKNOWN, &text);
+            return not_running(context, UNKNOWN, &text).await;
         }
     };
     // Health alone is the question; these are only told where they can be had.
@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context) -> anyhow::Result<u8> {
     if context.console.json {
         context.console.json(&json!({
             "running": true, "status": health.status, "reasons": health.reasons, "version": health.version,
-            "socket": socket, "stats": stats,
+            "socket": socket, "stats": stats, "gateway": gateway(&context.client).await, "ui": pages(context).await.json,
         }))?;
         return Ok(RUNNING);
     }
@@ -46,16 +46,48 @@ pub(crate) async fn run(context: &Context) -> anyhow::Result<u8> {
     for reason in &health.reasons {
         line += &format!("\n{}: {reason}", health.status);
     }
+    line += &format!("\n{}", pages(context).await.line);
+    if let Some(gateway) = gateway(&context.client).await {
+        line += &format!("\ngateway: {gateway}/");
+    }
     context.console.say(&line)?;
     Ok(RUNNING)
 }
 
-fn not_running(context: &Context, code: u8, text: &str) -> anyhow::Result<u8> {
+async fn not_running(context: &Context, code: u8, text: &str) -> anyhow::Result<u8> {
+    let pages = pages(context).await;
     if context.console.json {
         let socket = context.client.socket();
-        context.console.json(&json!({ "running": false, "status": text, "socket": socket }))?;
+        let told = json!({ "running": false, "status": text, "socket": socket, "ui": pages.json });
+        context.console.json(&told)?;
     } else {
-        context.console.say(&format!("{}: {text}", programs::SERVER))?;
+        context.console.say(&format!("{}: {text}\n{}", programs::SERVER, pages.line))?;
     }
     Ok(code)
+}
+
+/// What there is to tell of the pages.
+struct Pages {
+    line: String,
+    json: Value,
+}
+
+async fn pages(context: &Context) -> Pages {
+    let client = ui::client(context);
+    let (name, socket) = (programs::UI, client.socket());
+    let text = match ui::look(&client).await {
+        Probe::Answers(health) => {
+            let pid = client.peer().await.ok().and_then(|peer| peer.pid);
+            let shown = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            return Pages {
+                line: format!("{name} {} runs on {}{shown}", health.version, socket.display()),
+                json: json!({ "running": true, "version": health.version, "socket": socket, "pid": pid }),
+            };
+        }
+        Probe::Missing => "not running".to_owned(),
+        Probe::Stale => format!("not running; its socket {} is left over", socket.display()),
+        Probe::Silent(why) => format!("{} does not answer: {why}", socket.display()),
+    };
+    let json = json!({ "running": false, "status": text, "socket": socket });
+    Pages { line: format!("{name}: {text}"), json }
 }

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::method::{NoParams, StatsMethod};
+use client::Client;
 use serde_json::json;
 
 use super::process::{Process, Signal};
 use super::zinit::Zinit;
-use super::{ANSWER, Probe, probe, programs};
+use super::{ANSWER, Probe, probe, programs, ui};
 use crate::Context;
-use crate::failure::advise;
+use crate::failure::{self, advise};
 
 /// How long a process may take to disappear after SIGKILL.
 const AFTER_KILL: Duration = Duration::from_secs(10);
@@ -37,15 +38,22 @@ pub(crate) async fn run(context: &Context, timeout: Duration) -> anyhow::Result<
         zinit.stop(timeout).await?;
         end = End::ByZinit;
     }
+    // Before the server, for which it would only be a client that asks in vain; and whatever becomes of it, the server is
+    // stopped.
+    let pages = ui::stop(context).await;
     if matches!(probe(&context.client).await, Probe::Answers(_) | Probe::Silent(_)) {
         end = directly(context, timeout).await?;
     }
-    let removed = remove_stale_socket(context).await?;
-    tell(context, end, removed)?;
-    Ok(0)
+    let removed = remove_stale_socket(&context.client).await?;
+    let (pages, code) = match pages {
+        Ok(pages) => (pages, 0),
+        Err(error) => (None, failure::report(&context.console, &error, 1)),
+    };
+    tell(context, end, removed, pages)?;
+    Ok(code)
 }
 
-fn tell(context: &Context, end: End, removed: bool) -> anyhow::Result<()> {
+fn tell(context: &Context, end: End, removed: bool, pages: Option<&str>) -> anyhow::Result<()> {
     let name = programs::SERVER;
     let how = match end {
         End::NothingRan => "not running",
@@ -59,14 +67,27 @@ fn tell(context: &Context, end: End, removed: bool) -> anyhow::Result<()> {
         let was_running = end != End::NothingRan;
         return context.console.json(&json!({
             "socket": socket, "was_running": was_running, "result": how, "removed_stale_socket": removed,
+            "ui": pages,
         }));
     }
     let socket = if removed { "; its stale socket is removed" } else { "" };
-    context.console.say(&format!("{name}: {how}{socket}"))
+    context.console.say(&format!("{name}: {how}{socket}"))?;
+    match pages {
+        Some(how) => context.console.say(&format!("{}: {how}", programs::UI)),
+        None => Ok(()),
+    }
 }
 
 async fn directly(context: &Context, timeout: Duration) -> anyhow::Result<End> {
-    let server = hold(context).await?;
+    let server = hold(&context.client, async |process: &Process| {
+        let call = tokio::time::timeout(ANSWER, context.client.call::<StatsMethod>(NoParams {})).await;
+        match call {
+            Ok(Ok(stats)) => stats.server_pid == process.pid(),
+            // It hangs, or is stopped; its program's name has to do.
+            _ => process.program().as_deref() == Some(programs::SERVER),
+        }
+    })
+    .await?;
     let pid = server.pid();
     let send = |signal| server.signal(signal).with_context(|| format!("cannot signal process {pid}"));
     let begun = Instant::now();
@@ -90,9 +111,11 @@ async fn directly(context: &Context, timeout: Duration) -> anyhow::Result<End> {
     ))
 }
 
-/// Takes hold of the process that listens, once it is sure that it is the server.
-async fn hold(context: &Context) -> anyhow::Result<Process> {
-    let client = &context.client;
+/// Takes hold of the process that listens, once it is sure that it is the one that is meant.
+pub(super) async fn hold(
+    client: &Client,
+    is_meant: impl AsyncFnOnce(&Process) -> bool,
+) -> anyhow::Result<Process> {
     let socket = client.socket().display().to_string();
     let unknown = || {
         advise(
@@ -106,32 +129,26 @@ async fn hold(context: &Context) -> anyhow::Result<Process> {
     if client.peer().await?.pid != Some(pid) {
         return Err(unknown());
     }
-    let call = tokio::time::timeout(ANSWER, client.call::<StatsMethod>(NoParams {})).await;
-    let is_server = match call {
-        Ok(Ok(stats)) => stats.server_pid == pid,
-        // It hangs, or is stopped; its program's name has to do.
-        _ => process.program().as_deref() == Some(programs::SERVER),
-    };
-    if is_server {
+    if is_meant(&process).await {
         return Ok(process);
     }
     let program = process.program().unwrap_or_else(|| "another program".to_owned());
     Err(advise(
-        format!("{socket} belongs to {program} (pid {pid}), not to {}", programs::SERVER),
+        format!("{socket} belongs to {program} (pid {pid}), not to hero_runner"),
         "where systemd holds the socket, `systemctl --user stop hero_runner.socket hero_runner.service` stops both",
     ))
 }
 
 /// Removes a socket that nobody listens on.
-async fn remove_stale_socket(context: &Context) -> anyhow::Result<bool> {
-    if !matches!(probe(&context.client).await, Probe::Stale) {
+pub(super) async fn remove_stale_socket(client: &Client) -> anyhow::Result<bool> {
+    if !matches!(probe(client).await, Probe::Stale) {
         return Ok(false);
     }
     tokio::time::sleep(STALE).await;
-    if !matches!(probe(&context.client).await, Probe::Stale) {
+    if !matches!(probe(client).await, Probe::Stale) {
         return Ok(false);
     }
-    let socket = context.client.socket();
+    let socket = client.socket();
     std::fs::remove_file(socket)
         .with_context(|| format!("cannot remove the stale socket {}", socket.display()))?;
     Ok(true)

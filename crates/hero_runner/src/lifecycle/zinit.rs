@@ -4,6 +4,7 @@
 //! success messages for five calls of a protocol that is one JSON document a line. So the calls are made here.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::programs;
+use super::{daemon, programs};
 
 /// Deleting a service takes zinit five seconds when the service hangs.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -92,17 +93,24 @@ impl Zinit {
         self.call("service.get", json!({ "name": name })).await.is_ok()
     }
 
-    /// Registers the server, and the pages where there are any, and starts both. zinit keeps them over its restart.
-    pub(crate) async fn start(&self, server: &Path, socket: &Path, ui: Option<&Path>) -> anyhow::Result<()> {
+    /// Registers the server and starts it. zinit keeps it over its own restart.
+    pub(crate) async fn start(&self, server: &Path, socket: &Path) -> anyhow::Result<()> {
         // What an earlier start left there may have another socket or other programs.
         self.stop(Duration::from_secs(10)).await?;
-        let env = environment(std::env::vars());
-        let config = service(programs::SERVER, &command(server, Some(socket))?, &env, &[]);
+        let command = command(server, &daemon::arguments(socket))?;
+        self.set(programs::SERVER, &command, &[]).await
+    }
+
+    /// Registers the pages beside a server that is registered, and starts them.
+    pub(crate) async fn start_ui(&self, ui: &Path, socket: &Path, server: &Path) -> anyhow::Result<()> {
+        self.forget(programs::UI, Duration::from_secs(10)).await?;
+        let command = command(ui, &daemon::ui_arguments(socket, server))?;
+        self.set(programs::UI, &command, &[programs::SERVER]).await
+    }
+
+    async fn set(&self, name: &str, command: &str, requires: &[&str]) -> anyhow::Result<()> {
+        let config = service(name, command, &environment(std::env::vars()), requires);
         self.call("service.set", json!({ "config": config })).await?;
-        if let Some(ui) = ui {
-            let config = service(programs::UI, &command(ui, None)?, &env, &[programs::SERVER]);
-            self.call("service.set", json!({ "config": config })).await?;
-        }
         Ok(())
     }
 
@@ -134,16 +142,23 @@ impl Zinit {
     pub(crate) async fn stop(&self, within: Duration) -> anyhow::Result<()> {
         let begun = Instant::now();
         for name in [programs::UI, programs::SERVER] {
-            if !self.knows(name).await {
-                continue;
-            }
-            self.call("service.stop", json!({ "name": name })).await?;
-            // Deleting it at once would give it five seconds and then kill it, whatever its time to stop is.
-            while begun.elapsed() < within && !self.status(name).await.is_ok_and(|status| status.is_over()) {
-                tokio::time::sleep(STEP).await;
-            }
-            self.call("service.delete", json!({ "name": name })).await?;
+            self.forget(name, within.saturating_sub(begun.elapsed())).await?;
         }
+        Ok(())
+    }
+
+    /// Stops one service and forgets it, if it is known.
+    pub(crate) async fn forget(&self, name: &str, within: Duration) -> anyhow::Result<()> {
+        if !self.knows(name).await {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.call("service.stop", json!({ "name": name })).await?;
+        // Deleting it at once would give it five seconds and then kill it, whatever its time to stop is.
+        while begun.elapsed() < within && !self.status(name).await.is_ok_and(|status| status.is_over()) {
+            tokio::time::sleep(STEP).await;
+        }
+        self.call("service.delete", json!({ "name": name })).await?;
         Ok(())
     }
 }
@@ -171,15 +186,15 @@ fn service(name: &str, exec: &str, env: &BTreeMap<String, String>, requires: &[&
 }
 
 /// The command line for zinit, which hands it to a shell but first looks whether its first word is a program.
-fn command(program: &Path, socket: Option<&Path>) -> anyhow::Result<String> {
-    let text = |path: &Path| path.to_str().map(str::to_owned).context("zinit takes only paths in UTF-8");
-    let program = text(program)?;
+fn command(program: &Path, arguments: &[OsString]) -> anyhow::Result<String> {
+    let text = |word: &OsStr| word.to_str().map(str::to_owned).context("zinit takes only paths in UTF-8");
+    let program = text(program.as_os_str())?;
     let mut command = match quoted(&program) {
         plain if plain == program => program,
         quoted => format!("/usr/bin/env {quoted}"),
     };
-    if let Some(socket) = socket {
-        command += &format!(" --socket {}", quoted(&text(socket)?));
+    for argument in arguments {
+        command += &format!(" {}", quoted(&text(argument)?));
     }
     Ok(command)
 }
@@ -200,9 +215,9 @@ mod tests {
 
     #[test]
     fn a_command_survives_the_shell() {
-        let socket = Some(Path::new("/s/rpc.sock"));
-        assert_eq!(command(Path::new("/b/x"), socket).unwrap(), "/b/x --socket /s/rpc.sock");
-        let odd = command(Path::new("/my b'n/x"), Some(Path::new("/s $x"))).unwrap();
+        let plain = command(Path::new("/b/x"), &daemon::arguments(Path::new("/s/rpc.sock")));
+        assert_eq!(plain.unwrap(), "/b/x --socket /s/rpc.sock");
+        let odd = command(Path::new("/my b'n/x"), &daemon::arguments(Path::new("/s $x"))).unwrap();
         assert_eq!(odd, r"/usr/bin/env '/my b'\''n/x' --socket '/s $x'");
     }
 

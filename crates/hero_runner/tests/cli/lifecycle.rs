@@ -9,15 +9,17 @@ use tokio::net::UnixListener;
 
 use crate::fake::{Answer, Ask, Fake, Seen, serve};
 
-/// The server that the tests install: this test program, told by the environment that it is one.
+/// The server and the pages that the tests install: this test program, told by the environment which of them it is.
 #[test]
 #[ignore = "run by the other tests, as a process of its own"]
 fn serve_as_a_process() {
     let Some(socket) = std::env::var_os("FAKE_SOCKET").map(PathBuf::from) else { return };
     let mode = std::env::var("FAKE_MODE").unwrap_or_default();
+    let service = std::env::var("FAKE_SERVICE").unwrap_or_else(|_| "hero_runner".to_owned());
     let lock = std::fs::File::create(socket.with_extension("lock")).unwrap();
     if lock.try_lock().is_err() {
-        eprintln!("another hero_runner_server (pid 1) holds {}", socket.with_extension("lock").display());
+        let name = if service == "hero_runner" { "hero_runner_server" } else { &service };
+        eprintln!("another {name} (pid 1) holds {}", socket.with_extension("lock").display());
         panic!("locked");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -28,9 +30,13 @@ fn serve_as_a_process() {
         std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
         let listener = UnixListener::bind(&socket).unwrap();
         let silent = mode == "silent";
+        let gateway = (mode == "gateway").then_some("http://127.0.0.1:14000");
         let answer = move |ask: Ask| match ask.name.as_str() {
             "/health" if !silent => {
-                Answer::Json(json!({ "status": "ok", "service": "hero_runner", "version": "9.9.9" }))
+                Answer::Json(json!({ "status": "ok", "service": service, "version": "9.9.9" }))
+            }
+            "service_list" if !silent => {
+                Answer::Result(json!({ "services": [], "problems": [], "gateway": gateway }))
             }
             "stats" if !silent => {
                 let stats =
@@ -58,6 +64,13 @@ pub(crate) struct Installed {
     pub(crate) program: PathBuf,
 }
 
+/// A script that becomes [`serve_as_a_process`] on the socket of its second argument.
+fn fake_program(environment: &str) -> String {
+    let own = std::env::current_exe().unwrap();
+    let test = "lifecycle::serve_as_a_process";
+    format!("{environment} FAKE_SOCKET=\"$2\" exec {} --ignored --exact {test} --nocapture", own.display())
+}
+
 impl Installed {
     pub(crate) fn new(script: Option<&str>) -> Self {
         let fake = Fake::absent();
@@ -65,15 +78,23 @@ impl Installed {
         std::fs::create_dir(&bin).unwrap();
         let program = bin.join("hero_runner");
         std::fs::copy(env!("CARGO_BIN_EXE_hero_runner"), &program).unwrap();
-        let own = std::env::current_exe().unwrap();
-        let script = script.map(str::to_owned).unwrap_or_else(|| {
-            let test = "lifecycle::serve_as_a_process";
-            format!("FAKE_SOCKET=\"$2\" exec {} --ignored --exact {test} --nocapture", own.display())
-        });
-        let server = bin.join("hero_runner_server");
-        std::fs::write(&server, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Self { fake, program }
+        let installed = Self { fake, program };
+        installed.install("hero_runner_server", &script.map_or_else(|| fake_program(""), str::to_owned));
+        installed
+    }
+
+    /// With the pages beside the server. `FAKE_UI_MODE` says how they behave.
+    pub(crate) fn with_ui() -> Self {
+        let installed = Self::new(None);
+        let environment = "FAKE_SERVICE=hero_runner_ui FAKE_MODE=\"$FAKE_UI_MODE\"";
+        installed.install("hero_runner_ui", &fake_program(environment));
+        installed
+    }
+
+    pub(crate) fn install(&self, name: &str, script: &str) {
+        let program = self.program.with_file_name(name);
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(crate) fn run(&self, args: &[&str], mode: &str) -> Seen {

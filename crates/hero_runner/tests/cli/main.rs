@@ -7,5 +7,6 @@ mod lifecycle;
 mod run;
 mod scripts;
 mod templates;
+mod ui;
 mod verbs;
 mod with_zinit;

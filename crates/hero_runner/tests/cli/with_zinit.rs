@@ -22,13 +22,12 @@ fn zinit_server() -> Option<PathBuf> {
     })
 }
 
-#[test]
-fn the_server_is_started_kept_and_stopped_by_zinit() {
+/// A supervisor for what is installed there, and the folder of its services; none where there is no zinit.
+fn supervise(installed: &Installed) -> Option<(Supervisor, PathBuf)> {
     let Some(program) = zinit_server() else {
         eprintln!("skipped: there is no zinit-server; `cargo install zinit` makes one");
-        return;
+        return None;
     };
-    let installed = Installed::new(None);
     let dir = installed.fake.path();
     let config = dir.join("zinit");
     let supervisor = Command::new(program)
@@ -43,9 +42,15 @@ fn the_server_is_started_kept_and_stopped_by_zinit() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let _supervisor = Supervisor(supervisor);
+    let supervisor = Supervisor(supervisor);
     wait_for(&dir.join("zinit.sock"));
+    Some((supervisor, config))
+}
 
+#[test]
+fn the_server_is_started_kept_and_stopped_by_zinit() {
+    let installed = Installed::new(None);
+    let Some((_supervisor, config)) = supervise(&installed) else { return };
     let started = installed.run(&["--start"], "");
     assert_eq!(started.code, Some(0), "{started:?}");
     assert!(started.out.contains("started by zinit"), "{started:?}");
@@ -72,4 +77,21 @@ fn the_server_is_started_kept_and_stopped_by_zinit() {
     assert_eq!(failed.code, Some(1));
     assert!(failed.err.contains("did not start under zinit"), "{failed:?}");
     assert!(!config.join("hero_runner_server.toml").exists());
+}
+
+#[test]
+fn the_pages_are_a_second_service_of_zinit() {
+    let installed = Installed::with_ui();
+    let Some((_supervisor, config)) = supervise(&installed) else { return };
+    let started = installed.run(&["--start", "-o", "json"], "").json();
+    assert_eq!((&started["started_by"], &started["ui"]["started_by"]), (&"zinit".into(), &"zinit".into()));
+    assert!(config.join("hero_runner_ui.toml").exists());
+    let pid = started["ui"]["pid"].as_u64().unwrap();
+    let again = installed.run(&["--start", "-o", "json"], "").json();
+    assert_eq!((&again["ui"]["started"], &again["ui"]["pid"]), (&false.into(), &pid.into()), "{again:#}");
+
+    let stopped = installed.run(&["--stop"], "");
+    assert_eq!(stopped.out, "hero_runner_server: stopped by zinit\n", "{stopped:?}");
+    assert!(!is_alive(pid) && !installed.fake.path().join("ui.sock").exists());
+    assert!(!config.join("hero_runner_ui.toml").exists() && !config.join("hero_runner_server.toml").exists());
 }

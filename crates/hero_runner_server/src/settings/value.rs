@@ -1,5 +1,6 @@
 //! The types that a setting can have, and how they are read and shown.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -117,6 +118,59 @@ impl Value for Vec<PathBuf> {
 
     fn to_json(&self) -> serde_json::Value {
         self.iter().map(Value::to_json).collect()
+    }
+}
+
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door(pub Option<SocketAddr>);
+
+impl Default for Door {
+    fn default() -> Self {
+        Self(Some((Ipv4Addr::LOCALHOST, 14000).into()))
+    }
+}
+
+impl Value for Door {
+    const HINT: &'static str = "ADDRESS";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let address = text.parse();
+        address
+            .map(|address| Self(Some(address)))
+            .map_err(|_| format!("`{text}` is neither ADDRESS:PORT nor off"))
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        Self::from_text(value.as_str().ok_or_else(|| format!("`{value}` is not an address in quotes"))?)
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        json!(self.0.map_or_else(|| "off".to_owned(), |address| address.to_string()))
+    }
+}
+
+/// Words with commas between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words(pub Vec<String>);
+
+impl Value for Words {
+    const HINT: &'static str = "WORDS";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        Ok(Self(words.map(str::to_ascii_lowercase).collect()))
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        Self::from_text(value.as_str().ok_or_else(|| format!("`{value}` is not a list of words in quotes"))?)
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        json!(self.0.join(","))
     }
 }
 

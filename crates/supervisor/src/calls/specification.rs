@@ -90,6 +90,8 @@ pub(crate) fn specification(
         max_pages: megabytes.saturating_mul(PAGES_PER_MB).min(MAX_PAGES),
         init: None,
         yield_after_ms: 0,
+        raw_stdout: false,
+        network: None,
     })
 }
 

@@ -10,10 +10,13 @@ use api::error::{Error, ErrorCode};
 use api::session::{Limits, RunMode, SessionInfo, SessionStart, SessionStarted, SessionWait};
 use api::template::Warm;
 use api::{ModuleKind, SessionState};
+use frames::Sockets;
 use store::modules::Resolved;
 
 use super::specification::{PAGES_PER_MB, specification};
-use crate::core::{Core, ROOT};
+use super::{SessionHandle, Wiring};
+use crate::core::{Core, base};
+use crate::driver::want_outgoing;
 use crate::pool::Event;
 use crate::session::{Session, Waiting, lock, now_ms, open};
 use crate::templates::Key;
@@ -26,7 +29,7 @@ impl Supervisor {
     /// When the request is wrong, the module or template unknown or unfit, the queue full, or the server draining.
     pub async fn session_start(&self, request: SessionStart) -> Result<SessionStarted> {
         let wait_ms = request.wait_ms;
-        let session_id = self.begin(request).await?;
+        let session_id = self.session_start_wired(request, Wiring::default()).await?.id().to_owned();
         let result = match wait_ms {
             None => None,
             Some(_) => self.session_wait(SessionWait { session_id: session_id.clone(), wait_ms }).await?,
@@ -34,7 +37,15 @@ impl Supervisor {
         Ok(SessionStarted { session_id, result })
     }
 
-    async fn begin(&self, mut request: SessionStart) -> Result<String> {
+    /// Starts a session with this wiring.
+    ///
+    /// # Errors
+    /// As [`Self::session_start`].
+    pub async fn session_start_wired(
+        &self,
+        mut request: SessionStart,
+        wiring: Wiring,
+    ) -> Result<SessionHandle> {
         let shared = &self.shared;
         if shared.draining.load(Relaxed) {
             return Err(draining());
@@ -48,25 +59,34 @@ impl Supervisor {
         let (path, mode) = code(&module, &named)?;
         let id = new_id();
         let mut spec = specification(&request, &id, shared.config.memory_limit_mb, mode)?;
-        spec.yield_after_ms = shared.config.yield_after_ms;
+        spec.yield_after_ms = if wiring.resident { 0 } else { shared.config.yield_after_ms };
+        spec.raw_stdout = wiring.stdout.is_some();
+        spec.network = wiring.network(&request.permissions);
+        let sockets = spec.sockets();
         if let Some((_, template)) = &plan.template
             && let Warm::Export(name) = &template.warm
         {
             spec.init = Some(name.clone());
         }
         let key = match &plan.template {
-            Some((_, template)) if plan.fits => Some(match template.warm {
+            // The functions for sockets are in a template of their own, whatever was declared.
+            Some((_, template)) if plan.fits && sockets == Sockets::None => Some(match template.warm {
                 // Its initialiser ran with arguments of its own.
                 Warm::Export(_) => shared.key(template, &module)?,
                 Warm::Instantiate | Warm::Stdin => Key::declared(template, Arc::clone(&module.digest), &spec),
             }),
             _ => None,
         };
+        let stdin = match wiring.stdin.is_empty() {
+            true => plan.stdin.into(),
+            false => wiring.stdin.clone(),
+        };
         let timeout_ms = request.timeout_ms.or(shared.config.timeout_ms).filter(|limit| *limit > 0);
         let limits = Limits {
             timeout_ms,
             memory_limit_mb: Some(spec.max_pages / PAGES_PER_MB),
-            output_limit_bytes: Some(request.output_limit_bytes.unwrap_or(shared.config.output_limit_bytes)),
+            output_limit_bytes: (!wiring.resident)
+                .then_some(request.output_limit_bytes.unwrap_or(shared.config.output_limit_bytes)),
         };
         let forward = request.forward_logs.unwrap_or(shared.config.forward_all);
         let mut info = SessionInfo {
@@ -108,13 +128,18 @@ impl Supervisor {
             Error::new(ErrorCode::QueueFull, message)
         };
         let file = file(&mut core, path)?;
+        if sockets == Sockets::Outgoing {
+            want_outgoing(shared, &mut core);
+        }
         let stem = match (plan.template, key) {
             (Some((name, _)), Some(key)) => shared.declared_stem(&mut core, &name, key, &file),
-            (None, _) if mode == RunMode::Compiled => {
-                let key = Key::instantiated(Arc::clone(&module.digest), spec.max_pages);
+            (template, _)
+                if mode == RunMode::Compiled && (template.is_none() || sockets != Sockets::None) =>
+            {
+                let key = Key::instantiated(Arc::clone(&module.digest), spec.max_pages, sockets);
                 shared.automatic_stem(&mut core, key, &info.module, &file)
             }
-            _ => ROOT,
+            _ => base(sockets),
         };
         if let Some(made) = core.stems.get(&stem).and_then(|stem| stem.made.as_ref()) {
             // A template that stands since before the module was compiled runs as it stands.
@@ -129,7 +154,8 @@ impl Supervisor {
         let waiting = Waiting {
             spec,
             module: file,
-            stdin: plan.stdin.into(),
+            given: wiring.given(),
+            stdin,
             stdin_open: request.stdin_open,
             timeout: timeout_ms.map(Duration::from_millis),
             attempts: 0,
@@ -139,7 +165,7 @@ impl Supervisor {
         core.next_no += 1;
         let limit = limits.output_limit_bytes.unwrap_or(u64::MAX);
         let session = Arc::new(Session::new(no, info, waiting, shared.config.ring_lines, limit, forward));
-        core.ids.insert(id.clone(), no);
+        core.ids.insert(id, no);
         core.live += 1;
         core.sessions.insert(no, Arc::clone(&session));
         session.stem.store(stem, Relaxed);
@@ -151,7 +177,7 @@ impl Supervisor {
         if session.state() == SessionState::Pending {
             shared.record(&session);
         }
-        Ok(id)
+        Ok(SessionHandle::new(shared, session))
     }
 
     /// Finds the module that a request names: a registered name, a digest, or a path in an allowed folder.

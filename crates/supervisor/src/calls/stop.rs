@@ -1,15 +1,12 @@
 //! `session_stop`
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::session::{Done, SessionStop};
-use api::{Outcome, SessionState};
 
-use crate::outcome::Cause;
-use crate::pool::Event;
+use super::SessionHandle;
 use crate::read::Found;
-use crate::session::lock;
 use crate::{Result, Supervisor};
 
 impl Supervisor {
@@ -21,18 +18,9 @@ impl Supervisor {
         let Found::Live(session) = self.shared.find(&request.session_id).await? else {
             return Ok(Done { ok: true });
         };
-        {
-            let mut core = lock(&self.shared.core);
-            // Taking what a worker would be handed decides against any worker that comes free meanwhile.
-            if session.state() == SessionState::Pending && lock(&session.waiting).take().is_some() {
-                self.shared.step_in(&mut core, session.stem.load(Relaxed), Event::Withdraw(session.no));
-                self.shared.ended_in(&mut core, &session, Outcome::Cancelled);
-                return Ok(Done { ok: true });
-            }
-        }
         let grace = request.grace_ms.map_or(self.shared.config.grace, Duration::from_millis);
         let mut changes = session.changed.subscribe();
-        session.request_kill(Cause::Stop, grace);
+        SessionHandle::new(&self.shared, Arc::clone(&session)).stop(grace);
         while !session.state().is_final() {
             if changes.changed().await.is_err() {
                 break;

@@ -16,12 +16,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::template::TemplateCreate;
-use frames::{SessionSpec, TemplateSpec, Warm};
+use frames::{SessionSpec, Sockets, TemplateSpec, Warm};
 
 pub(crate) use declared::{Declared, described, information};
 pub(crate) use memory::{pss_kb, watch};
 
-use crate::core::{Core, ROOT, Shared, StemId};
+use crate::core::{Core, Shared, StemId, base};
 
 /// How many sessions of a module make it worth a template.
 const USES: u32 = 3;
@@ -45,12 +45,20 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key of a template of a compiled module that every session with this memory limit can use.
-    pub(crate) fn instantiated(digest: Arc<str>, max_pages: u32) -> Self {
+    /// The key of a template of a compiled module that every session with this memory limit and such sockets can use.
+    pub(crate) fn instantiated(digest: Arc<str>, max_pages: u32, sockets: Sockets) -> Self {
         let (args, env, dirs) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             digest,
-            spec: TemplateSpec { compiled: true, max_pages, warm: Warm::Instantiate, args, env, dirs },
+            spec: TemplateSpec {
+                compiled: true,
+                max_pages,
+                warm: Warm::Instantiate,
+                args,
+                env,
+                dirs,
+                sockets,
+            },
         }
     }
 
@@ -60,7 +68,7 @@ impl Key {
         let warm = match &template.warm {
             // Nothing of them is in memory: each session brings its own.
             api::template::Warm::Instantiate => {
-                let mut key = Self::instantiated(digest, max_pages);
+                let mut key = Self::instantiated(digest, max_pages, Sockets::None);
                 key.spec.compiled = compiled;
                 return key;
             }
@@ -68,7 +76,8 @@ impl Key {
             api::template::Warm::Stdin => Warm::Stdin,
         };
         let (args, env, dirs) = (session.args.clone(), session.env.clone(), session.dirs.clone());
-        Self { digest, spec: TemplateSpec { compiled, max_pages, warm, args, env, dirs } }
+        let sockets = Sockets::None;
+        Self { digest, spec: TemplateSpec { compiled, max_pages, warm, args, env, dirs, sockets } }
     }
 }
 
@@ -119,11 +128,11 @@ impl Shared {
         name: &str,
         module: &Arc<OwnedFd>,
     ) -> StemId {
-        let now = Instant::now();
+        let (now, base) = (Instant::now(), base(key.spec.sockets));
         if let Some(id) = core.templates.automatic.get(&key) {
-            let Some(stem) = core.stems.get_mut(id) else { return ROOT };
+            let Some(stem) = core.stems.get_mut(id) else { return base };
             stem.last_used = now;
-            return if stem.pool.is_ready() { *id } else { ROOT };
+            return if stem.pool.is_ready() { *id } else { base };
         }
         if core.templates.uses.len() >= COUNTED {
             core.templates.uses.clear();
@@ -148,7 +157,7 @@ impl Shared {
                 Err(error) => tracing::warn!(%error, name, "no template"),
             }
         }
-        ROOT
+        base
     }
 
     /// From here on no new session finds this template. It leaves once its last one has ended.

@@ -10,7 +10,7 @@ use frames::{FromZygote, Warm};
 use tokio::net::unix::pipe;
 
 use super::{FAILED, Made};
-use crate::core::{Core, ROOT, Shared, Stem, StemId};
+use crate::core::{Core, Shared, Stem, StemId, base};
 use crate::driver;
 use crate::pool::{Event, Limits, Pool};
 use crate::session::lock;
@@ -39,8 +39,8 @@ impl Shared {
         limits: Limits,
         module: &Arc<OwnedFd>,
     ) -> std::io::Result<StemId> {
-        let root = core.stems.get(&ROOT).and_then(|root| root.zygote.as_ref());
-        let (zygote, _) = root.ok_or(std::io::ErrorKind::NotConnected)?;
+        let base = core.stems.get(&base(made.key.spec.sockets)).and_then(|base| base.zygote.as_ref());
+        let (zygote, _) = base.ok_or(std::io::ErrorKind::NotConnected)?;
         let (control, theirs) = UnixStream::pair()?;
         control.set_nonblocking(true)?;
         let (host, their_host) = std::io::pipe()?;
@@ -84,11 +84,12 @@ impl Shared {
             }
         }
         // Each goes in front of the one before, so the last goes first.
+        let base = base(made.key.spec.sockets);
         for no in stem.pool.take_queue().into_iter().rev() {
             if let Some(session) = core.sessions.get(&no) {
-                session.stem.store(ROOT, Relaxed);
+                session.stem.store(base, Relaxed);
             }
-            self.step_in(&mut core, ROOT, Event::Resubmit(no));
+            self.step_in(&mut core, base, Event::Resubmit(no));
         }
     }
 

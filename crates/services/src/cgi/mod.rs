@@ -1,0 +1,235 @@
+//! Handlers: a request becomes a session, CGI/1.1 (RFC 3875): the request in its environment and on its standard input, the
+//! answer on its standard output.
+
+mod environment;
+mod head;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Outcome;
+use api::error::{Error, ErrorCode};
+use api::session::SessionStart;
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use gateway::{Body, Call, Refusal, Respond};
+use http::{Response, StatusCode, header};
+use http_body_util::BodyExt;
+use supervisor::{SessionHandle, Wiring};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::Inner;
+use crate::instance::request;
+use crate::service::{Service, lock};
+use environment::environment;
+use head::{MAX_HEAD, parse};
+
+/// The longest that a request may take whose service does not say.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// So much of a body is taken before the session starts, in bytes; the rest follows while it runs.
+const AHEAD: usize = 64 * 1024;
+
+/// A service's handler, for one request.
+pub(crate) struct Handler {
+    inner: Arc<Inner>,
+    service: Arc<Service>,
+}
+
+impl Handler {
+    pub(crate) fn new(inner: &Arc<Inner>, service: &Arc<Service>) -> Self {
+        Self { inner: Arc::clone(inner), service: Arc::clone(service) }
+    }
+}
+
+impl Respond for Handler {
+    fn respond(&self, call: Call) -> BoxFuture<'static, Result<Response<Body>, Refusal>> {
+        Box::pin(respond(Arc::clone(&self.inner), Arc::clone(&self.service), call))
+    }
+}
+
+fn refusal(status: StatusCode, reason: String) -> Refusal {
+    Refusal { status, reason, retry_after: None }
+}
+
+async fn respond(
+    inner: Arc<Inner>,
+    service: Arc<Service>,
+    mut call: Call,
+) -> Result<Response<Body>, Refusal> {
+    let declaration = service.declaration();
+    let limit = declaration.spec.timeout_ms.map_or(TIMEOUT, Duration::from_millis);
+    let permit = tokio::time::timeout(limit, Arc::clone(&service.permits).acquire_owned()).await;
+    let Ok(Ok(permit)) = permit else {
+        let reason = format!("service {:?} answers as many requests as it may", service.name);
+        let retry_after = Some(Duration::from_secs(1));
+        return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after });
+    };
+    let mut body = std::mem::take(call.request.body_mut());
+    let (ahead, more) = take_ahead(&mut body).await?;
+    let announced = call
+        .request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = if more { announced } else { Some(ahead.len() as u64) };
+    let mut start = request(&declaration);
+    start.env_vars.extend(environment(&call, length));
+    start.timeout_ms = Some(limit.as_millis() as u64);
+    start.stdin_open = more;
+    let (session, stdout) = begin(&inner, start, ahead).await.map_err(|error| {
+        let retry_after = error.code.retryable().then_some(Duration::from_secs(1));
+        let reason = format!("service {:?} cannot begin a session: {error}", service.name);
+        Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after }
+    })?;
+    // A client that goes away takes its session with it.
+    let mut running = Running { session, over: false, _permit: permit };
+    if more {
+        tokio::spawn(feed(running.session.clone(), body));
+    }
+    let broken = |error: std::io::Error| {
+        refusal(StatusCode::BAD_GATEWAY, format!("its output cannot be read: {error}"))
+    };
+    let mut stdout = pipe::Receiver::from_owned_fd(stdout).map_err(broken)?;
+    let mut got = BytesMut::with_capacity(4096);
+    let head = loop {
+        match parse(&got) {
+            Ok(Some((head, length))) => {
+                let _ = got.split_to(length);
+                break head;
+            }
+            Ok(None) => {}
+            Err(why) => {
+                let reason = format!("service {:?} answered without a right head: {why}", service.name);
+                return Err(refusal(StatusCode::BAD_GATEWAY, reason));
+            }
+        }
+        got.reserve(4096.min(MAX_HEAD));
+        if stdout.read_buf(&mut got).await.map_err(broken)? == 0 {
+            let outcome = running.session.ended().await;
+            running.over = true;
+            return Err(no_head(&service, &running.session, &outcome));
+        }
+    };
+    lock(&service.view).used = std::time::Instant::now();
+    let mut response =
+        Response::builder().status(head.status).body(gateway::body(output(stdout, got.freeze(), running)));
+    if let Ok(response) = &mut response {
+        *response.headers_mut() = head.headers;
+    }
+    response.map_err(|error| refusal(StatusCode::BAD_GATEWAY, error.to_string()))
+}
+
+/// Why there is no answer.
+fn no_head(service: &Service, session: &SessionHandle, outcome: &Outcome) -> Refusal {
+    let status = match outcome {
+        Outcome::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    let reason = format!("service {:?} gave no answer: its session {} {outcome}", service.name, session.id());
+    refusal(status, reason)
+}
+
+/// Takes the beginning of a body, and whether there may be more.
+async fn take_ahead(body: &mut Body) -> Result<(Bytes, bool), Refusal> {
+    let mut ahead = BytesMut::new();
+    while ahead.len() < AHEAD {
+        match body.frame().await {
+            None => return Ok((ahead.freeze(), false)),
+            Some(Ok(frame)) => {
+                if let Ok(bytes) = frame.into_data() {
+                    ahead.extend_from_slice(&bytes);
+                }
+            }
+            Some(Err(error)) => {
+                return Err(refusal(
+                    StatusCode::BAD_REQUEST,
+                    format!("the request's body broke off: {error}"),
+                ));
+            }
+        }
+    }
+    Ok((ahead.freeze(), true))
+}
+
+/// Starts the session in the supervisor's runtime; its standard output comes with it.
+async fn begin(
+    inner: &Arc<Inner>,
+    start: SessionStart,
+    stdin: Bytes,
+) -> Result<(SessionHandle, OwnedFd), Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::new(ErrorCode::ResourceExhausted, error.to_string());
+    let (stdout, theirs) = std::io::pipe().map_err(|error| failed(&error))?;
+    let supervisor = inner.supervisor.clone();
+    let started = inner.runtime.spawn(async move {
+        let wiring = Wiring { stdin, stdout: Some(theirs.into()), ..Wiring::default() };
+        supervisor.session_start_wired(start, wiring).await
+    });
+    Ok((started.await.map_err(|error| failed(&error))??, stdout.into()))
+}
+
+/// Brings the rest of a body to its session.
+async fn feed(session: SessionHandle, mut body: Body) {
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(bytes) = frame.into_data()
+            && session.write(&bytes, false).await.is_err()
+        {
+            // It reads no more, which is its right.
+            return;
+        }
+    }
+    let _ = session.write(&[], true).await;
+}
+
+/// What a handler writes behind its head. When its session does not end well, the answer is cut off: the client has to see
+/// that it is not whole.
+fn output(
+    stdout: pipe::Receiver,
+    first: Bytes,
+    running: Running,
+) -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
+    futures_util::stream::unfold(
+        (stdout, first, Some(running)),
+        |(mut stdout, mut first, running)| async move {
+            let mut running = running?;
+            if !first.is_empty() {
+                return Some((Ok(first.split_to(first.len())), (stdout, first, Some(running))));
+            }
+            let mut bytes = BytesMut::with_capacity(16 * 1024);
+            match stdout.read_buf(&mut bytes).await {
+                Ok(0) => {
+                    let outcome = running.session.ended().await;
+                    running.over = true;
+                    match outcome {
+                        // A code is for whoever reads the session's record; what it wrote is whole.
+                        Outcome::Exited { .. } => None,
+                        other => Some((
+                            Err(std::io::Error::other(format!("its session {other}"))),
+                            (stdout, first, None),
+                        )),
+                    }
+                }
+                Ok(_) => Some((Ok(bytes.freeze()), (stdout, first, Some(running)))),
+                Err(error) => Some((Err(error), (stdout, first, None))),
+            }
+        },
+    )
+}
+
+/// A session that answers a request.
+struct Running {
+    session: SessionHandle,
+    over: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.over {
+            self.session.stop(Duration::ZERO);
+        }
+    }
+}
