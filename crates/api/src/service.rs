@@ -194,7 +194,7 @@ pub struct RestartSpec {
 
 impl Default for RestartSpec {
     fn default() -> Self {
-        Self { policy: RestartPolicy::Always, intensity: 10, period_secs: 60, backoff: Backoff::default() }
+        Self { policy: RestartPolicy::Always, intensity: 8, period_secs: 60, backoff: Backoff::default() }
     }
 }
 

@@ -165,6 +165,9 @@ pub struct Limits {
     /// Linear memory in MiB, by WebAssembly pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit_mb: Option<u32>,
+    /// Memory of the whole process in MiB, by a cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_cgroup_mb: Option<u64>,
     /// Output kept, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_limit_bytes: Option<u64>,

@@ -1,7 +1,9 @@
-//! Folders and variables that a guest is given.
+//! Folders, variables and connections that a guest is given.
 
 use std::path::Path;
 
+use api::Permissions;
+use api::permission::{Destination, Net};
 use api::session::{DirGrant, DirMode};
 
 /// Reads `HOST[::GUEST][:ro|:rw]`. The guest sees the folder under the name that was typed, unless told otherwise.
@@ -42,6 +44,37 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Where a guest may connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Everywhere.
+    Any,
+    /// To this host and port.
+    To(Destination),
+}
+
+/// Reads `HOST:PORT`, or `any`.
+pub(crate) fn net(text: &str) -> Result<Reach, String> {
+    match text {
+        "any" => Ok(Reach::Any),
+        _ => text.parse().map(Reach::To).map_err(|error| format!("{error}; or say any")),
+    }
+}
+
+/// What all of them grant together.
+pub(crate) fn permissions(reach: Vec<Reach>) -> Permissions {
+    let listed = reach.into_iter().map(|one| match one {
+        Reach::Any => None,
+        Reach::To(destination) => Some(destination),
+    });
+    let net = match listed.collect::<Option<Vec<_>>>() {
+        None => Net::Anything,
+        Some(list) if list.is_empty() => Net::Nothing,
+        Some(list) => Net::Listed(list),
+    };
+    Permissions { net }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +111,15 @@ mod tests {
         assert!(variable("HERO_TEST_IS_NOT_SET").is_err() && variable("=x").is_err());
         assert_eq!(label("a=b"), Ok(("a".into(), "b".into())));
         assert!(label("a").is_err());
+    }
+
+    #[test]
+    fn connections_are_none_some_or_all() {
+        let granted = |texts: &[&str]| permissions(texts.iter().map(|text| net(text).unwrap()).collect()).net;
+        assert_eq!(granted(&[]), Net::Nothing);
+        let one = "example.org:443".parse().unwrap();
+        assert_eq!(granted(&["Example.org:443"]), Net::Listed(vec![one]));
+        assert_eq!(granted(&["example.org:443", "any"]), Net::Anything);
+        assert!(net("example.org").unwrap_err().contains("any"));
     }
 }

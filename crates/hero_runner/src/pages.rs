@@ -6,6 +6,19 @@ use api::session::{SessionInfo, SessionList};
 /// The most that the server puts on a page.
 const PAGE_MAX: u32 = 1000;
 
+/// More sessions of one service than come between two looks.
+pub(crate) const MANY: usize = 100;
+
+/// The newest sessions of a service, newest first, at most `limit` of them: the server labels them with its name.
+pub(crate) async fn sessions_of(
+    client: &client::Client,
+    service: &str,
+    limit: usize,
+) -> client::Result<Vec<SessionInfo>> {
+    let filter = SessionList { label: Some(format!("service={service}")), ..SessionList::default() };
+    Ok(sessions(client, &filter, limit).await?.0)
+}
+
 /// Sessions, newest first, at most `limit` of them; and whether there are more.
 pub(crate) async fn sessions(
     client: &client::Client,

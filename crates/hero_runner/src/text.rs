@@ -24,6 +24,18 @@ pub(crate) fn ago(then_ms: u64, now_ms: u64) -> String {
     format!("{count}{unit} ago")
 }
 
+/// How long until then: `in 3s`, `in 5m`; what is overdue is due `now`.
+pub(crate) fn until(then_ms: u64, now_ms: u64) -> String {
+    // Rounded up: nothing is in 0 s.
+    match then_ms.saturating_sub(now_ms).div_ceil(1000) {
+        0 => "now".to_owned(),
+        seconds @ 1..60 => format!("in {seconds}s"),
+        seconds @ 60..3600 => format!("in {}m", seconds / 60),
+        seconds @ 3600..86_400 => format!("in {}h", seconds / 3600),
+        seconds => format!("in {}d", seconds / 86_400),
+    }
+}
+
 /// A length of time: `740 µs`, `12.3 ms`, `4.6 s`, `3m 05s`, `2h 10m`, `4d 3h`.
 pub(crate) fn span(micros: u64) -> String {
     let seconds = micros / 1_000_000;
@@ -118,6 +130,14 @@ mod tests {
             assert_eq!(ago(1000, 1000 + seconds * 1000), text);
         }
         assert_eq!(ago(5000, 1000), "just now");
+    }
+
+    #[test]
+    fn what_is_to_come() {
+        for (ms, text) in [(0, "now"), (1, "in 1s"), (59_000, "in 59s"), (61_000, "in 1m"), (90_000_000, "in 1d")] {
+            assert_eq!(until(1000 + ms, 1000), text);
+        }
+        assert_eq!(until(0, 1000), "now");
     }
 
     #[test]

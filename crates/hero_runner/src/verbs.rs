@@ -7,6 +7,8 @@ mod modules;
 mod ps;
 mod run;
 mod runtime;
+mod schedules;
+mod services;
 mod stats;
 mod stop;
 mod templates;
@@ -19,7 +21,7 @@ use crate::{Context, doctor};
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Run a module or a script as a session, stream what it prints, and exit with its code
+    /// Run a module or a script as a session, stream what it prints, and exit with its code; or a service in the foreground
     Run(run::Args),
     /// List sessions; those that run, unless told otherwise
     Ps(ps::Args),
@@ -38,6 +40,12 @@ pub(crate) enum Verb {
     /// List, add and remove runtimes: templates that run scripts
     #[command(visible_alias = "runtimes")]
     Runtime(runtime::Args),
+    /// List, deploy, start, stop and remove services: modules that answer HTTP behind the gateway
+    #[command(visible_alias = "service")]
+    Services(services::Args),
+    /// List, pause, resume and run schedules: what is called on services, and when
+    #[command(visible_alias = "schedule")]
+    Schedules(schedules::Args),
     /// Show what the server does: sessions, workers, logs, memory
     Stats,
     /// Check what this machine offers, and say what to do about what is missing
@@ -57,6 +65,8 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Modules(args) => modules::run(context, args).await,
         Verb::Templates(args) => templates::run(context, args).await,
         Verb::Runtime(args) => runtime::run(context, args).await,
+        Verb::Services(args) => services::run(context, args).await,
+        Verb::Schedules(args) => schedules::run(context, args).await,
         Verb::Stats => stats::run(context).await,
         Verb::Doctor => doctor::run(context).await,
         Verb::Completions(args) => completions::run(context, &args),

@@ -295,7 +295,9 @@ mod tests {
             for step in &STEPS[..version] {
                 older.execute_batch(step).unwrap();
             }
-            older.execute("INSERT INTO names (name, digest, created_at) VALUES ('kept', 'd', 1)", []).unwrap();
+            older
+                .execute("INSERT INTO names (name, digest, created_at) VALUES ('kept', 'd', 1)", [])
+                .unwrap();
             older.pragma_update(None, "user_version", version).unwrap();
             drop(older);
 
@@ -307,7 +309,9 @@ mod tests {
             let name: String = connection.query_row("SELECT name FROM names", [], |row| row.get(0)).unwrap();
             assert_eq!(name, "kept");
             connection.execute("INSERT INTO templates (name, spec) VALUES ('t', '{}')", []).unwrap();
-            connection.execute("INSERT INTO schedule_runs (id, at, run) VALUES ('s/r', 1, '{}')", []).unwrap();
+            connection
+                .execute("INSERT INTO schedule_runs (id, at, run) VALUES ('s/r', 1, '{}')", [])
+                .unwrap();
         }
     }
 

@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use api::session::StartKind;
 use api::{Outcome, SessionState};
-use frames::Sockets;
 use store::history::{History, Record};
 use store::modules::Modules;
 use tokio::sync::{Notify, oneshot};
 
 use crate::calls::ByPath;
+use crate::cgroup::Cgroups;
 use crate::compile::CompileQueue;
 use crate::config::Config;
 use crate::lines::to_block;
@@ -25,8 +25,8 @@ use crate::run::{Pipes, run};
 use crate::session::{Session, Waiting, lock, now_ms};
 use crate::slot::{Exit, Slot, hand_over};
 use crate::stdin::feed;
-use crate::templates::{Made, Templates};
-use crate::zygote::ZygoteSender;
+pub(crate) use crate::stem::{OUTGOING, ROOT, Stem, StemId, base};
+use crate::templates::Templates;
 
 /// How many bytes may wait for the disk before sessions' pipes are no longer read.
 const HISTORY_BEHIND: usize = 32 << 20;
@@ -58,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) weigh: Notify,
     pub(crate) by_path: ByPath,
     pub(crate) compile: CompileQueue,
+    pub(crate) cgroups: Option<Cgroups>,
     pub(crate) counters: Counters,
     pub(crate) started: Instant,
     pub(crate) draining: AtomicBool,
@@ -65,55 +66,6 @@ pub(crate) struct Shared {
     pub(crate) idle: Notify,
     /// Tells that the zygote has left for good.
     pub(crate) gone: Notify,
-}
-
-/// Names a stem.
-pub(crate) type StemId = u64;
-
-/// The stem of the zygote itself, whose workers can run any module. All others are templates.
-pub(crate) const ROOT: StemId = 0;
-
-/// The stem of a second zygote, whose workers can open connections. It is started with the first session that may.
-pub(crate) const OUTGOING: StemId = StemId::MAX;
-
-/// The zygote whose workers can have such sockets.
-pub(crate) fn base(sockets: Sockets) -> StemId {
-    match sockets {
-        Sockets::None | Sockets::Given => ROOT,
-        Sockets::Outgoing => OUTGOING,
-    }
-}
-
-/// Something to fork from, with its own pool: the zygote, or a template.
-#[derive(Debug)]
-pub(crate) struct Stem {
-    pub(crate) pool: Pool,
-    pub(crate) slots: HashMap<SlotNo, Slot>,
-    pub(crate) zygote: Option<(ZygoteSender, u32)>,
-    /// For a template: what it holds, and what kills it.
-    pub(crate) made: Option<Made>,
-    pub(crate) pidfd: Option<OwnedFd>,
-    /// Since when the zygote owes an answer.
-    pub(crate) owed_since: Option<Instant>,
-    /// When a session last asked for it.
-    pub(crate) last_used: Instant,
-    /// Wakes the driver: a timer of the pool changed.
-    pub(crate) ticks: Arc<Notify>,
-}
-
-impl Stem {
-    pub(crate) fn new(pool: Pool) -> Self {
-        Self {
-            pool,
-            slots: HashMap::new(),
-            zygote: None,
-            made: None,
-            pidfd: None,
-            owed_since: None,
-            last_used: Instant::now(),
-            ticks: Arc::default(),
-        }
-    }
 }
 
 /// What changes.
@@ -260,6 +212,9 @@ impl Shared {
             return;
         };
         waiting.began = Instant::now();
+        if waiting.resident {
+            self.confine(&session, slot.pid, &waiting);
+        }
         if let Err(error) = hand_over(&ends.control, &waiting.spec, &waiting.module, &waiting.given) {
             // The worker died while it was parked. It has not got the session, so another one may.
             tracing::debug!(session = session.id, %error, "a parked worker was gone");

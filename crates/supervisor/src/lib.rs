@@ -5,6 +5,7 @@
 //! it ([`logs`]; `store` has the disk). It never waits for a client, a guest or a disk while it holds a lock.
 
 mod calls;
+mod cgroup;
 mod compile;
 mod config;
 mod core;
@@ -20,6 +21,7 @@ mod run;
 mod session;
 mod slot;
 mod stdin;
+mod stem;
 mod templates;
 pub mod zygote;
 
@@ -88,6 +90,7 @@ impl Supervisor {
             weigh: Notify::new(),
             by_path: calls::ByPath::default(),
             compile,
+            cgroups: cgroup::Cgroups::find(),
             counters: Counters::default(),
             started: Instant::now(),
             draining: AtomicBool::new(false),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use api::LogKind;
+use api::{LogKind, Outcome};
 use bytes::{Buf, Bytes, BytesMut};
 use frames::{Decoder, Kind, Report, Stream};
 use sys::pidfd::{SIGKILL, SIGTERM};
@@ -340,7 +340,14 @@ fn take_host(
 
 fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, heard: Heard, ran: Duration) {
     let cause = lock(&session.killing).map(|(cause, _)| cause);
-    let outcome = decide(cause, exit.map(|exit| exit.status), heard.report, heard.growth_refused);
+    let status = exit.map(|exit| exit.status);
+    let cgroup = lock(&session.cgroup).take();
+    let outcome = match decide(cause, status, heard.report, heard.growth_refused) {
+        Outcome::Killed { signal: SIGKILL } if cgroup.is_some_and(|group| group.was_out_of_memory()) => {
+            Outcome::MemoryLimit
+        }
+        outcome => outcome,
+    };
     {
         let mut info = lock(&session.info);
         info.duration_ms = Some(millis(ran.as_micros() as u64));

@@ -13,6 +13,7 @@ use frames::SessionSpec;
 use tokio::net::unix::pipe;
 use tokio::sync::{Notify, watch};
 
+use crate::cgroup::Cgroup;
 use crate::logs::{Batch, Line};
 use crate::outcome::Cause;
 use crate::pool::SessionNo;
@@ -36,6 +37,8 @@ pub(crate) struct Waiting {
     pub(crate) stdin: Bytes,
     pub(crate) stdin_open: bool,
     pub(crate) timeout: Option<Duration>,
+    /// It runs for long: see [`crate::Wiring`].
+    pub(crate) resident: bool,
     /// How many workers died before they took the session.
     pub(crate) attempts: u32,
     /// When it was handed to a worker.
@@ -62,6 +65,7 @@ pub(crate) struct Session {
     pub(crate) log: Mutex<Log>,
     pub(crate) waiting: Mutex<Option<Waiting>>,
     pub(crate) pidfd: Mutex<Option<OwnedFd>>,
+    pub(crate) cgroup: Mutex<Option<Cgroup>>,
     /// The guest's standard input, while it is open.
     pub(crate) stdin: Arc<tokio::sync::Mutex<Option<pipe::Sender>>>,
     /// Somebody has written to it or closed it since the start, which cannot be done again for another worker.
@@ -99,6 +103,7 @@ impl Session {
             }),
             waiting: Mutex::new(Some(waiting)),
             pidfd: Mutex::new(None),
+            cgroup: Mutex::new(None),
             stdin: Arc::default(),
             stdin_used: AtomicBool::new(false),
             killing: Mutex::new(None),

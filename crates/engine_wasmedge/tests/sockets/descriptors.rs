@@ -4,7 +4,8 @@ use engine::{Ending, Network};
 
 use crate::guest::{How, Left, run_as, start};
 
-/// Writes what is known of 0, 1, 2 and the folder, which is 3, then closes the folder and asks again.
+/// Writes what is known of 0, 1, 2 and the folder, which is 3. Sets flags of standard error, for which there is no right.
+/// Then closes the folder and asks again.
 const FACTS: &str = "
     (loop $again
       (call $ok (call $stat (local.get $n) (i32.add (i32.const 1024) (i32.mul (local.get $n) (i32.const 24))))
@@ -13,7 +14,7 @@ const FACTS: &str = "
       (br_if $again (i32.lt_u (local.get $n) (i32.const 4))))
     (i32.store (i32.const 52) (i32.const 96))
     (call $ok (call $fd_write (i32.const 1) (i32.const 48) (i32.const 1) (i32.const 40)) (i32.const 21))
-    (call $ok (call $flags (i32.const 2) (i32.const 1)) (i32.const 22))
+    (call $want (call $flags (i32.const 2) (i32.const 1)) (i32.const 76) (i32.const 22))
     (call $ok (call $close (i32.const 3)) (i32.const 23))
     (call $want (call $stat (i32.const 3) (i32.const 1024)) (i32.const 8) (i32.const 24))
     (call $want (call $close (i32.const 3)) (i32.const 8) (i32.const 25))

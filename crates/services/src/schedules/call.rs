@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::handshake;
 use hyper::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +46,10 @@ impl Call {
     /// The key at fault, and why.
     pub(super) fn new(id: &str, prefix: &str, schedule: &Schedule) -> Result<Self, (&'static str, String)> {
         let path = format!("/{}{}", prefix.trim_matches('/'), schedule.endpoint);
-        let uri = path.parse().map_err(|error| ("endpoint", format!("{path:?} is no path: {error}")))?;
+        // Of what a declaration may have in it, all that is not ASCII.
+        let path = utf8_percent_encode(&path, CONTROLS).to_string();
+        let path: PathAndQuery =
+            path.parse().map_err(|error| ("endpoint", format!("{path:?} is no path: {error}")))?;
         let mut headers = check::headers(schedule)?;
         headers.insert(HOST, HeaderValue::from_static("localhost"));
         headers.entry(USER_AGENT).or_insert(AGENT);
@@ -52,7 +57,7 @@ impl Call {
         headers.insert(ID, id);
         Ok(Self {
             method: check::method(schedule)?,
-            uri,
+            uri: path.into(),
             headers,
             body: schedule.body.clone().unwrap_or_default().into(),
             timeout: Duration::from_millis(check::timeout(schedule)?),
@@ -194,7 +199,7 @@ mod tests {
     #[test]
     fn a_call_says_who_it_is_and_where_it_goes() {
         let schedule = Schedule {
-            endpoint: "/tick?a=b".into(),
+            endpoint: "/tück?a=b".into(),
             interval_secs: Some(1),
             method: Some("PUT".into()),
             headers: [("X-Hero-Schedule", "forged"), ("x-token", "t")]
@@ -204,7 +209,7 @@ mod tests {
             ..Schedule::default()
         };
         let request = Call::new("svc/tick", "my/svc", &schedule).unwrap().request();
-        assert_eq!(request.uri(), "/my/svc/tick?a=b");
+        assert_eq!(request.uri(), "/my/svc/t%C3%BCck?a=b");
         assert_eq!(request.method(), Method::PUT);
         let header = |name: &str| request.headers()[name].to_str().expect("text");
         assert_eq!(header("host"), "localhost");

@@ -226,9 +226,12 @@ mod tests {
         }
     }
 
+    /// An endpoint, and the name that is given.
+    type Declared = (&'static str, Option<&'static str>);
+
     #[test]
     fn names_come_from_the_endpoint_and_are_told_apart() {
-        let cases: [(&[(&str, Option<&str>)], &[&str]); 6] = [
+        let cases: [(&[Declared], &[&str]); 6] = [
             (&[("/hello", None)], &["s/hello"]),
             (&[("/", None), ("/?a=1", None)], &["s/root", "s/root-2"]),
             (&[("/a/b?c=d", None), ("/Ünï", None)], &["s/a-b", "s/-n-"]),

@@ -75,7 +75,7 @@ impl Schedules {
     /// to `/<prefix><endpoint>`. Nothing is called until a service is [`set`](Self::set).
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime with time and I/O.
     #[must_use]
     pub fn new(store: store::schedules::Schedules, gateway: PathBuf) -> Self {
         let shared = Arc::new(Shared {
@@ -93,8 +93,8 @@ impl Schedules {
     }
 
     /// The schedules of a service from now on, and its prefix. Those that did not change keep their place in time and
-    /// their counters; others begin anew: an interval's first call is one interval from now. A schedule that
-    /// [`check`] refuses is left out.
+    /// their counters; others begin anew: an interval's first call is one interval from now. One that cannot be called
+    /// or has no times, which [`check`] would have refused, is left out.
     pub fn set(&self, service: &str, prefix: &str, schedules: &[Schedule]) {
         let now = self.shared.now();
         let ids = self.shared.table().set(service, prefix, schedules, now);
@@ -237,8 +237,9 @@ impl Shared {
                 starts.into_iter().for_each(|start| self.start(start));
                 wake
             };
-            let until = self.began.checked_add(Duration::from_millis(wake));
-            let until = until.unwrap_or_else(Instant::now).min(Instant::now() + SLEEP);
+            let longest = Instant::now() + SLEEP;
+            let until =
+                self.began.checked_add(Duration::from_millis(wake)).map_or(longest, |at| at.min(longest));
             tokio::select! {
                 () = tokio::time::sleep_until(until) => {}
                 () = self.changed.notified() => {}

@@ -87,6 +87,7 @@ impl Supervisor {
             memory_limit_mb: Some(spec.max_pages / PAGES_PER_MB),
             output_limit_bytes: (!wiring.resident)
                 .then_some(request.output_limit_bytes.unwrap_or(shared.config.output_limit_bytes)),
+            memory_cgroup_mb: None,
         };
         let forward = request.forward_logs.unwrap_or(shared.config.forward_all);
         let mut info = SessionInfo {
@@ -151,13 +152,15 @@ impl Supervisor {
         if !at_once && queued >= shared.config.pool.max_queue {
             return Err(full());
         }
+        let (resident, given) = (wiring.resident, wiring.given());
         let waiting = Waiting {
             spec,
             module: file,
-            given: wiring.given(),
+            given,
             stdin,
             stdin_open: request.stdin_open,
             timeout: timeout_ms.map(Duration::from_millis),
+            resident,
             attempts: 0,
             began: Instant::now(),
         };

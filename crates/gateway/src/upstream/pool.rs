@@ -1,0 +1,62 @@
+//! Connections to upstreams that wait for another request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Link;
+use crate::target::Address;
+
+/// The most that wait for one upstream.
+const MAX_IDLE: usize = 128;
+/// How long one waits.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A shelf for each upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Pool(Mutex<HashMap<Address, Arc<Shelf>>>);
+
+/// What waits for one upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf(Mutex<Vec<Box<Link>>>);
+
+impl Pool {
+    /// The shelf for this upstream.
+    pub(crate) fn shelf(&self, address: &Address) -> Arc<Shelf> {
+        let mut shelves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match shelves.get(address) {
+            Some(shelf) => shelf.clone(),
+            None => shelves.entry(address.clone()).or_default().clone(),
+        }
+    }
+
+    /// Closes what was closed at the other end or has waited long enough.
+    pub(crate) fn sweep(&self) {
+        let mut shelves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        for shelf in shelves.values() {
+            shelf.links().retain_mut(|link| now.duration_since(link.used) < IDLE && !link.is_over());
+        }
+        shelves.retain(|_, shelf| Arc::strong_count(shelf) > 1 || !shelf.links().is_empty());
+    }
+}
+
+impl Shelf {
+    fn links(&self) -> MutexGuard<'_, Vec<Box<Link>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that was put here last, because it is the most likely to be open still.
+    pub(super) fn take(&self) -> Option<Box<Link>> {
+        self.links().pop()
+    }
+
+    /// Keeps a connection for the next request.
+    pub(super) fn put(&self, mut link: Box<Link>) {
+        link.used = Instant::now();
+        let mut links = self.links();
+        if links.len() < MAX_IDLE {
+            links.push(link);
+        }
+    }
+}
