@@ -54,8 +54,20 @@ fn main() -> Result<(), Failure> {
 
     std::thread::spawn(move || {
         let asked = match unix {
-            true => ask(connections, seconds, &path, || UnixStream::connect(&socket), |one| one.set_nonblocking(true)),
-            false => ask(connections, seconds, &path, || TcpStream::connect(address), |one| one.set_nonblocking(true)),
+            true => ask(
+                connections,
+                seconds,
+                &path,
+                || UnixStream::connect(&socket),
+                |one| one.set_nonblocking(true),
+            ),
+            false => ask(
+                connections,
+                seconds,
+                &path,
+                || TcpStream::connect(address),
+                |one| one.set_nonblocking(true),
+            ),
         };
         // The guest would go on for ever.
         exit(match asked {
@@ -120,5 +132,9 @@ fn ask<S: Read + Write + AsFd>(
     times.sort_unstable();
     let rate = times.len() as f64 / begin.elapsed().as_secs_f64();
     let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
-    Ok(format!("{connections} connections: {rate:.0} requests/s, half in {:?}, 99 of 100 in {:?}", at(50), at(99)))
+    Ok(format!(
+        "{connections} connections: {rate:.0} requests/s, half in {:?}, 99 of 100 in {:?}",
+        at(50),
+        at(99)
+    ))
 }

@@ -73,6 +73,7 @@ pub(crate) fn poll(
     let bytes = guest.bytes(list, count * SUBSCRIPTION as u32).ok_or(Errno::FAULT)?;
     let Lists { subscriptions, fds } = lists;
     subscriptions.clear();
+    subscriptions.reserve(count as usize);
     fds.clear();
     // Copied before anything is written: the two lists may overlap.
     for bytes in bytes.chunks_exact(SUBSCRIPTION) {

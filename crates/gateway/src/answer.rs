@@ -60,7 +60,8 @@ impl Answer {
             Some(Fault::HeadTooLarge) => {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 let message = "the head of the request has too many bytes or fields";
-                Self::new(status, "head_too_large", message, "send fewer or shorter header fields").and_close()
+                Self::new(status, "head_too_large", message, "send fewer or shorter header fields")
+                    .and_close()
             }
             Some(Fault::HeadTimeout) => {
                 Self::timeout("the head of the request did not come to its end in time")
@@ -71,7 +72,8 @@ impl Answer {
     }
 
     pub(crate) fn timeout(message: &str) -> Refused {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message, "send the request again, faster").and_close()
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message, "send the request again, faster")
+            .and_close()
     }
 
     pub(crate) fn body_too_large(max: u64) -> Refused {
@@ -92,7 +94,11 @@ impl Answer {
             400..=499 => "request_refused",
             _ => "service_error",
         };
-        let hint = if refusal.retry_after.is_some() { "try again later" } else { "look at the service's state and log" };
+        let hint = if refusal.retry_after.is_some() {
+            "try again later"
+        } else {
+            "look at the service's state and log"
+        };
         let mut answer = Self::new(refusal.status, code, refusal.reason, hint).of(service);
         answer.retry_after = refusal.retry_after;
         answer
@@ -119,7 +125,8 @@ impl Answer {
 
     pub(crate) fn json(&self) -> String {
         let Self { code, service, message, hint, .. } = self;
-        serde_json::json!({"error": {"code": code, "service": service, "message": message, "hint": hint}}).to_string()
+        serde_json::json!({"error": {"code": code, "service": service, "message": message, "hint": hint}})
+            .to_string()
     }
 
     fn html(&self) -> String {
@@ -160,10 +167,13 @@ fn escape(page: &mut String, text: &str) {
 /// Whether a client likes `text/html` better than JSON, which `*/*` alone does not say.
 pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
     let (mut html, mut json) = (0.0_f32, 0.0_f32);
-    for range in headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|all| all.split(',')) {
+    for range in
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|all| all.split(','))
+    {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
+        let quality =
+            parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
         match kind.as_str() {
             "text/html" | "text/*" => html = html.max(quality),
             "application/json" | "application/*" => json = json.max(quality),
@@ -187,7 +197,9 @@ mod tests {
     fn browsers_get_a_page_and_programs_json() {
         assert!(prefers("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
         assert!(prefers("Text/HTML;q=0.5, application/json;q=0.4"));
-        for accept in ["*/*", "", "application/json", "application/json, text/html", "text/html;q=0", "text/html;q=x"] {
+        for accept in
+            ["*/*", "", "application/json", "application/json, text/html", "text/html;q=0", "text/html;q=x"]
+        {
             assert!(!prefers(accept), "{accept}");
         }
         assert!(!prefers_html(&HeaderMap::new()));
@@ -198,7 +210,9 @@ mod tests {
         let answer = Answer::new(StatusCode::NOT_FOUND, "code_name", "<script>&'\"", "do <b>").of("a<b");
         let page = answer.html();
         assert!(page.contains("&lt;script&gt;&amp;&#39;&quot;") && page.contains("do &lt;b&gt;"));
-        assert!(page.contains("404 code_name · a&lt;b") && !page.contains("<script>") && !page.contains("a<b"));
+        assert!(
+            page.contains("404 code_name · a&lt;b") && !page.contains("<script>") && !page.contains("a<b")
+        );
         let json: serde_json::Value = serde_json::from_str(&answer.json()).unwrap();
         assert_eq!(json["error"]["service"], "a<b");
         assert_eq!(json["error"]["message"], "<script>&'\"");

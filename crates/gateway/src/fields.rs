@@ -1,8 +1,8 @@
 //! The header fields that a proxy takes away and adds (RFC 9110, section 7.6; RFC 7239).
 
 use http::header::{
-    CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::client::Client;
@@ -39,7 +39,8 @@ pub(crate) fn strip(headers: &mut HeaderMap, and: impl Fn(&HeaderName) -> bool) 
             headers.remove(name);
         }
     }
-    let gone: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name) || and(name)).cloned().collect();
+    let gone: Vec<HeaderName> =
+        headers.keys().filter(|name| is_hop_by_hop(name) || and(name)).cloned().collect();
     for name in gone {
         headers.remove(name);
     }

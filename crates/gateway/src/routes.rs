@@ -69,8 +69,7 @@ impl Routes {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // What was replaced is dropped after the lock: its target may well come back here.
         let replaced = how(&mut table.routes);
-        table.depth =
-            table.routes.keys().map(|prefix| prefix.split('/').count()).max().unwrap_or_default();
+        table.depth = table.routes.keys().map(|prefix| prefix.split('/').count()).max().unwrap_or_default();
         drop(table);
         drop(replaced);
     }

@@ -23,7 +23,7 @@ pub(crate) fn begin(
     upgrade: OnUpgrade,
     upstream: (Socket, Bytes),
     lease: Lease,
-    busy: Busy,
+    busy: Option<Busy>,
 ) {
     tokio::spawn(async move {
         let cut = client.core.cut.clone();

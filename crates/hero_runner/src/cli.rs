@@ -69,14 +69,14 @@ pub(crate) enum Action {
     Start { foreground: bool, ui: bool },
     Stop { timeout: Duration },
     Status,
-    Verb(Verb),
+    Verb(Box<Verb>),
 }
 
 impl Action {
     /// The exit code of hero_runner's own failure: one that no guest is likely to use, where a guest's is expected.
     pub(crate) fn failure_code(&self) -> u8 {
         match self {
-            Self::Verb(Verb::Run(_) | Verb::Wait(_)) => exit::OWN_FAILURE,
+            Self::Verb(verb) if matches!(**verb, Verb::Run(_) | Verb::Wait(_)) => exit::OWN_FAILURE,
             _ => 1,
         }
     }
@@ -110,7 +110,7 @@ impl Cli {
             Self { start: true, foreground, no_ui, .. } => Action::Start { foreground, ui: !no_ui },
             Self { stop: true, timeout, .. } => Action::Stop { timeout },
             Self { status: true, .. } => Action::Status,
-            Self { verb: Some(verb), .. } => Action::Verb(verb),
+            Self { verb: Some(verb), .. } => Action::Verb(Box::new(verb)),
             _ => {
                 let text = "say what to do: a command, --start, --stop or --status";
                 Self::command().error(ErrorKind::MissingSubcommand, text).exit()

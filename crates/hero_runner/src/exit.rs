@@ -11,7 +11,7 @@ pub(crate) const BROKEN_PIPE: u8 = 128 + 13;
 
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
+pub(crate) const SIGTERM: i32 = 15;
 
 /// The code of a process that a signal ended, as shells count it.
 pub(crate) fn by_signal(signal: i32) -> u8 {

@@ -58,6 +58,6 @@ async fn dispatch(context: &Context, action: Action) -> anyhow::Result<u8> {
         Action::Start { foreground, ui } => lifecycle::start::run(context, foreground, ui).await,
         Action::Stop { timeout } => lifecycle::stop::run(context, timeout).await,
         Action::Status => lifecycle::status::run(context).await,
-        Action::Verb(verb) => verbs::run(context, verb).await,
+        Action::Verb(verb) => verbs::run(context, *verb).await,
     }
 }

@@ -134,7 +134,9 @@ mod tests {
 
     #[test]
     fn what_is_to_come() {
-        for (ms, text) in [(0, "now"), (1, "in 1s"), (59_000, "in 59s"), (61_000, "in 1m"), (90_000_000, "in 1d")] {
+        for (ms, text) in
+            [(0, "now"), (1, "in 1s"), (59_000, "in 59s"), (61_000, "in 1m"), (90_000_000, "in 1d")]
+        {
             assert_eq!(until(1000 + ms, 1000), text);
         }
         assert_eq!(until(0, 1000), "now");

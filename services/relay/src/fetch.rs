@@ -84,20 +84,24 @@ pub async fn fetch(url: Uri, request: Request<Body>) -> Result<Response<Body>, F
 
 /// A connection to the first address of `host` that takes one.
 async fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
-    let addresses = resolve(host, port).map_err(|error| network("resolve", host.to_owned(), &error))?;
+    let addresses = resolve(host, port).map_err(|error| network("resolve", host, &error))?;
     let mut last = at("resolve", host)("no address");
     for address in addresses {
         let named = address.to_string();
-        let connecting = async {
-            let connected = TcpStream::connect(address).await;
-            connected.map_err(|error| network("connect", named.clone(), &error))
-        };
-        match in_time(connecting, || at("connect", &named)("timed out")).await {
+        let opening = async { open(address).await.map_err(|error| network("connect", &named, &error)) };
+        match in_time(opening, || at("connect", &named)("timed out")).await {
             Ok(stream) => return Ok(stream),
             Err(failure) => last = failure,
         }
     }
     Err(last)
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // On WASI tokio takes a refused connection for one that is open: using it tells.
+    stream.try_write(&[])?;
+    Ok(stream)
 }
 
 /// The host looks names up. It does not come back before it knows, so meanwhile nothing else goes on.
@@ -132,7 +136,8 @@ async fn in_time<T>(
 }
 
 /// What went wrong in the network; what was not permitted is a step of its own.
-fn network(step: &'static str, what: String, error: &io::Error) -> Failure {
+fn network(step: &'static str, what: &str, error: &io::Error) -> Failure {
+    let what = what.to_owned();
     // Of WASI, and those that WasmEdge adds for names.
     let why = match error.raw_os_error() {
         Some(2 | 63 | 76) => {

@@ -41,9 +41,13 @@ fn read_config() -> Result<ClientConfig, String> {
     if let Ok(file) = std::env::var("SSL_CERT_FILE") {
         let bad = |error: &dyn fmt::Display| format!("SSL_CERT_FILE {file}: {error}");
         let text = std::fs::read(&file).map_err(|error| bad(&error))?;
+        let before = roots.len();
         for certificate in CertificateDer::pem_slice_iter(&text) {
             let certificate = certificate.map_err(|error| bad(&error))?;
             roots.add(certificate).map_err(|error| bad(&error))?;
+        }
+        if roots.len() == before {
+            return Err(bad(&"no certificate in it"));
         }
     }
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls_rustcrypto::provider()))

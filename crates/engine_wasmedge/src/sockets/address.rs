@@ -134,10 +134,7 @@ fn second_version(guest: Guest<'_>, address: SocketAddr, [record, port]: [u32; 2
 }
 
 /// `sock_getlocaladdr(fd, address, family, port) -> errno`
-pub(crate) fn sock_getlocaladdr(
-    call: Call<'_>,
-    [fd, record, family, port]: [u32; 4],
-) -> Result<(), Errno> {
+pub(crate) fn sock_getlocaladdr(call: Call<'_>, [fd, record, family, port]: [u32; 4]) -> Result<(), Errno> {
     first_version(call.guest, local_of(&call, fd)?, [record, family, port])
 }
 

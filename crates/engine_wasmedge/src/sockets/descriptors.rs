@@ -1,9 +1,9 @@
 //! The functions of WASI that take any descriptor: ours when the number is a socket's, else the engine's or those that
 //! every guest has.
 
+use super::Call;
 use super::listen::NONBLOCK;
 use super::table::Kind;
-use super::Call;
 use crate::errno::Errno;
 use crate::raw::FDSTAT;
 use crate::{poll, wasi};

@@ -40,7 +40,8 @@ pub(crate) fn sock_bind(call: Call<'_>, [fd, record, port]: [u32; 3]) -> Result<
         sockets.say(stdio, format!("this session may not listen on {which} {port}; it was given {given}"));
         return Err(Errno::ACCES);
     };
-    let bound = |socket: &Socket| matches!(socket.state, State::Listening { granted: at, .. } if at == granted);
+    let bound =
+        |socket: &Socket| matches!(socket.state, State::Listening { granted: at, .. } if at == granted);
     if sockets.table.iter().any(bound) {
         return Err(Errno::ADDRINUSE);
     }

@@ -32,13 +32,13 @@ use table::{Family, Kind, Socket, State, Table};
 
 pub(crate) use address::{sock_getlocaladdr, sock_getlocaladdr_v2, sock_getpeeraddr, sock_getpeeraddr_v2};
 pub(crate) use connect::sock_connect;
-pub(crate) use descriptors::{
-    fd_close, fd_fdstat_get, fd_fdstat_set_flags, fd_read, fd_write, poll_oneoff,
-};
+pub(crate) use descriptors::{fd_close, fd_fdstat_get, fd_fdstat_set_flags, fd_read, fd_write, poll_oneoff};
 pub(crate) use listen::{sock_accept, sock_accept_v2, sock_bind, sock_listen};
 pub(crate) use options::{sock_getsockopt, sock_setsockopt};
 pub(crate) use resolve::sock_getaddrinfo;
-pub(crate) use transfer::{sock_recv, sock_recv_from, sock_recv_from_v2, sock_send, sock_send_to, sock_shutdown};
+pub(crate) use transfer::{
+    sock_recv, sock_recv_from, sock_recv_from_v2, sock_send, sock_send_to, sock_shutdown,
+};
 
 /// All that a guest has of the network.
 pub(crate) struct Sockets {

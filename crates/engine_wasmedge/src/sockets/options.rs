@@ -52,10 +52,7 @@ impl Name {
 const TIME: usize = 16;
 
 /// `sock_setsockopt(fd, level, name, value, size) -> errno`
-pub(crate) fn sock_setsockopt(
-    call: Call<'_>,
-    [fd, level, name, value, size]: [u32; 5],
-) -> Result<(), Errno> {
+pub(crate) fn sock_setsockopt(call: Call<'_>, [fd, level, name, value, size]: [u32; 5]) -> Result<(), Errno> {
     let name = Name::of(level, name)?;
     let value = call.guest.bytes(value, size).ok_or(Errno::FAULT)?;
     let socket = call.sockets.table.find(fd)?;
@@ -78,10 +75,7 @@ pub(crate) fn sock_setsockopt(
 }
 
 /// `sock_getsockopt(fd, level, name, value, size) -> errno`
-pub(crate) fn sock_getsockopt(
-    call: Call<'_>,
-    [fd, level, name, place, size]: [u32; 5],
-) -> Result<(), Errno> {
+pub(crate) fn sock_getsockopt(call: Call<'_>, [fd, level, name, place, size]: [u32; 5]) -> Result<(), Errno> {
     let name = Name::of(level, name)?;
     let socket = call.sockets.table.find(fd)?;
     let mut bytes = [0; TIME];

@@ -11,7 +11,7 @@ const MAX_ADDRESSES: usize = 256;
 /// Where a guest may connect to, and what its names stand for.
 pub(super) struct Policy {
     connect: Connect,
-    /// Names that were resolved, and to what. Only names that are listed come here.
+    /// Names that were looked up, and what for: nothing when there was no answer. Only names that are listed come here.
     known: Vec<(String, Vec<IpAddr>)>,
 }
 
@@ -37,23 +37,23 @@ impl Policy {
                 (*port == 0 || *port == to.port())
                     && match literal(host) {
                         Some(ips) => ips.contains(&ip),
-                        None => self.addresses(host).contains(&ip),
+                        None => self.addresses(host).is_some_and(|ips| ips.contains(&ip)),
                     }
             }),
         }
     }
 
-    /// Resolves the names that are listed with this port and have not been; whether there are any.
+    /// Resolves the names that are listed with this port and were never looked up; whether there are any.
     fn resolve_unknown(&mut self, port: u16) -> bool {
         let Connect::Listed(list) = &self.connect else { return false };
         let unknown = |listed: &&Destination| {
             (listed.port == 0 || listed.port == port)
                 && literal(&listed.host).is_none()
-                && self.addresses(&listed.host).is_empty()
+                && self.addresses(&listed.host).is_none()
         };
         let names: Vec<String> = list.iter().filter(unknown).map(|listed| listed.host.clone()).collect();
         for name in &names {
-            // What does not resolve allows nothing.
+            // What does not resolve allows nothing, and is not asked for again at each refusal: that would take seconds.
             let _ = self.resolve(name);
         }
         !names.is_empty()
@@ -73,8 +73,8 @@ impl Policy {
     /// # Errors
     /// Those of getaddrinfo(3).
     pub(super) fn resolve(&mut self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let mut ips: Vec<IpAddr> = (name, 0).to_socket_addrs()?.map(|address| address.ip()).collect();
-        ips.dedup();
+        let result = (name, 0).to_socket_addrs();
+        let ips = result.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>());
         if let Connect::Listed(_) = self.connect {
             let at = self.known.iter().position(|(known, _)| same(known, name)).unwrap_or_else(|| {
                 self.known.push((name.to_owned(), Vec::new()));
@@ -82,16 +82,18 @@ impl Policy {
             });
             let known = &mut self.known[at].1;
             // What it stood for before counts on: a guest may hold an address for a while.
-            known.retain(|ip| !ips.contains(ip));
-            known.extend(ips.iter().map(IpAddr::to_canonical));
+            for ip in ips.iter().flatten().map(IpAddr::to_canonical) {
+                known.retain(|old| *old != ip);
+                known.push(ip);
+            }
             known.drain(..known.len().saturating_sub(MAX_ADDRESSES));
         }
-        Ok(ips)
+        ips
     }
 
-    /// What a listed name was resolved to.
-    fn addresses(&self, name: &str) -> &[IpAddr] {
-        self.known.iter().find(|(known, _)| same(known, name)).map_or(&[], |(_, ips)| ips)
+    /// What a listed name was resolved to; `None` when it was never looked up.
+    fn addresses(&self, name: &str) -> Option<&[IpAddr]> {
+        self.known.iter().find(|(known, _)| same(known, name)).map(|(_, ips)| ips.as_slice())
     }
 
     /// A listed name that was resolved to this address.

@@ -48,12 +48,7 @@ impl Sockets {
         self.receive(fd, &mut slices, flags)
     }
 
-    fn receive(
-        &mut self,
-        fd: u32,
-        mut slices: &mut [IoSliceMut<'_>],
-        flags: u32,
-    ) -> Result<Received, Errno> {
+    fn receive(&mut self, fd: u32, mut slices: &mut [IoSliceMut<'_>], flags: u32) -> Result<Received, Errno> {
         let socket = self.table.find(fd)?;
         let (patience, fd) = (socket.receiving(), socket.connected()?);
         if socket.kind == Kind::Datagram {
@@ -134,11 +129,7 @@ impl Sockets {
     }
 
     /// `fd_read` on a socket.
-    pub(super) fn read(
-        &mut self,
-        guest: Guest<'_>,
-        [fd, list, count, read]: [u32; 4],
-    ) -> Result<(), Errno> {
+    pub(super) fn read(&mut self, guest: Guest<'_>, [fd, list, count, read]: [u32; 4]) -> Result<(), Errno> {
         let received = self.receive_into(guest, fd, [list, count, 0])?;
         address::number(guest, read, received.bytes as u32)
     }
@@ -154,7 +145,12 @@ impl Sockets {
     }
 
     /// Before something is sent to an address: a socket for datagrams sends without a connection.
-    fn send_to(&mut self, stdio: &mut dyn Stdio, fd: u32, to: SocketAddr) -> Result<Option<SocketAddr>, Errno> {
+    fn send_to(
+        &mut self,
+        stdio: &mut dyn Stdio,
+        fd: u32,
+        to: SocketAddr,
+    ) -> Result<Option<SocketAddr>, Errno> {
         if self.table.find(fd)?.kind == Kind::Stream {
             return Ok(None);
         }
@@ -174,11 +170,7 @@ fn receive_bytes(fd: BorrowedFd<'_>, slices: &mut [IoSliceMut<'_>], flags: u32) 
     first.map_or(Ok(0), |first| socket::recv(fd.as_raw_fd(), first, MsgFlags::MSG_PEEK))
 }
 
-fn receive_datagram(
-    fd: BorrowedFd<'_>,
-    slices: &mut [IoSliceMut<'_>],
-    flags: u32,
-) -> nix::Result<Received> {
+fn receive_datagram(fd: BorrowedFd<'_>, slices: &mut [IoSliceMut<'_>], flags: u32) -> nix::Result<Received> {
     let flags = if flags & PEEK == 0 { MsgFlags::empty() } else { MsgFlags::MSG_PEEK };
     let message = socket::recvmsg::<SockaddrStorage>(fd.as_raw_fd(), slices, None, flags)?;
     Ok(Received {
@@ -195,10 +187,7 @@ fn tell(guest: Guest<'_>, received: Received, [bytes, flags]: [u32; 2]) -> Resul
 }
 
 /// `sock_recv(fd, list, count, flags, bytes, flags out) -> errno`
-pub(crate) fn sock_recv(
-    call: Call<'_>,
-    [fd, list, count, flags, bytes, out]: [u32; 6],
-) -> Result<(), Errno> {
+pub(crate) fn sock_recv(call: Call<'_>, [fd, list, count, flags, bytes, out]: [u32; 6]) -> Result<(), Errno> {
     let received = call.sockets.receive_into(call.guest, fd, [list, count, flags])?;
     tell(call.guest, received, [bytes, out])
 }
@@ -239,10 +228,7 @@ fn receive_from(
 }
 
 /// `sock_send(fd, list, count, flags, bytes) -> errno`
-pub(crate) fn sock_send(
-    call: Call<'_>,
-    [fd, list, count, _flags, bytes]: [u32; 5],
-) -> Result<(), Errno> {
+pub(crate) fn sock_send(call: Call<'_>, [fd, list, count, _flags, bytes]: [u32; 5]) -> Result<(), Errno> {
     call.sockets.write(call.guest, [fd, list, count, bytes])
 }
 

@@ -186,7 +186,8 @@ const ASK: &str = "
 
 #[test]
 fn datagrams_go_to_what_is_listed_and_come_from_there() {
-    let (server, stranger) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (server, stranger) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     let port = server.local_addr().unwrap().port();
     let served = thread::spawn(move || {
         let mut buffer = [0; 16];

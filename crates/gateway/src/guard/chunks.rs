@@ -85,7 +85,9 @@ impl Chunks {
             (At::TrailerValue, b'\r') => At::SizeEnd,
             (At::TrailerValue, _) if visible => At::TrailerValue,
             (At::TrailerEnd, b'\n') => At::End,
-            (At::Size(_), _) => return Err(Fault::Malformed("the size of a chunk is not a number of 16 digits at most")),
+            (At::Size(_), _) => {
+                return Err(Fault::Malformed("the size of a chunk is not a number of 16 digits at most"));
+            }
             _ => return Err(Fault::Malformed("the framing of a chunked body is broken")),
         })
     }

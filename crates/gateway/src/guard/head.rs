@@ -91,7 +91,9 @@ impl Head {
         }
         let visible = |byte: &u8| *byte > b' ' && *byte != 0x7f && *byte != b'#';
         if !target.is_some_and(|target| !target.is_empty() && target.iter().all(visible)) {
-            return Err(Fault::Malformed("the request's target is empty or has a character that may not be there"));
+            return Err(Fault::Malformed(
+                "the request's target is empty or has a character that may not be there",
+            ));
         }
         self.http_11 = match version {
             Some(b"HTTP/1.1") => true,
@@ -192,7 +194,9 @@ mod tests {
     #[test]
     fn heads_that_mean_one_thing_pass() {
         let of = |head: &str| read(head).unwrap().map(|passed| (passed.len, passed.framing, passed.upgrade));
-        let whole = |head: &str, framing, upgrade| assert_eq!(of(head), Some((head.len(), framing, upgrade)), "{head}");
+        let whole = |head: &str, framing, upgrade| {
+            assert_eq!(of(head), Some((head.len(), framing, upgrade)), "{head}")
+        };
         whole("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Framing::Length(0), false);
         whole("\r\nGET / HTTP/1.0\r\n\r\n", Framing::Length(0), false);
         whole("POST /x HTTP/1.1\r\nhost:a:80\r\nCONTENT-LENGTH: 007 \r\n\r\n", Framing::Length(7), false);

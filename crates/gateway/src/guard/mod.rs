@@ -30,8 +30,8 @@ use crate::client::Client;
 use crate::timer::Timer;
 
 use chunks::Chunks;
-use head::{Framing, Head};
 pub(crate) use head::{Fault, is_upgrade};
+use head::{Framing, Head};
 
 /// The method that no client can send, because the guard does not let it through.
 pub(crate) const REFUSED_METHOD: &str = "!";
@@ -67,8 +67,14 @@ pub(crate) struct Guard<S> {
 #[derive(Debug)]
 enum Mode {
     Head(Head),
-    Length { left: u64, upgrade: bool },
-    Chunked { chunks: Chunks, upgrade: bool },
+    Length {
+        left: u64,
+        upgrade: bool,
+    },
+    Chunked {
+        chunks: Chunks,
+        upgrade: bool,
+    },
     /// Whatever it is, it is not HTTP/1.
     Opaque,
     /// A head did not pass.

@@ -61,14 +61,16 @@ impl Link {
             if let Poll::Ready(result) = response.as_mut().poll(&mut quiet) {
                 return Poll::Ready(result.map_err(|mut error| {
                     let unsent = error.take_message();
-                    let failure = upload.fault().map_or_else(|| Failure::Lost(error.into_error()), Failure::Upload);
+                    let failure =
+                        upload.fault().map_or_else(|| Failure::Lost(error.into_error()), Failure::Upload);
                     Box::new(Error { failure, unsent })
                 }));
             }
             if let Poll::Ready(Err(error)) = ended {
                 return Poll::Ready(Err(Box::new(Error { failure: Failure::Lost(error), unsent: None })));
             }
-            let late = upload.upstream_since(begun).is_some_and(|since| timer.poll(cx, since + timeout).is_ready());
+            let late =
+                upload.upstream_since(begun).is_some_and(|since| timer.poll(cx, since + timeout).is_ready());
             if late {
                 return Poll::Ready(Err(Box::new(Error { failure: Failure::Timeout, unsent: None })));
             }

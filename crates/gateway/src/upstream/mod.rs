@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     Lost(hyper::Error),
     /// It was connected to, or had the request, for too long.
     Timeout,
+    /// It answered what nobody asked for.
+    Nonsense,
     /// The request's own body failed.
     Upload(Fault),
 }
@@ -62,7 +64,7 @@ pub(crate) async fn exchange(
                 add(&counters.reused);
                 return Ok(Reply { response, link, shelf });
             }
-            Err(error) => request = again(error, copy)?,
+            Err(error) => request = again(*error, copy)?,
         }
     }
     let begun = Instant::now();
@@ -76,8 +78,10 @@ pub(crate) async fn exchange(
 
 /// Whether a request without an answer may be sent once more after all of it was sent (RFC 9110, section 9.2.2).
 fn is_repeatable(request: &Request<Upload>) -> bool {
-    let idempotent =
-        matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE);
+    let idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    );
     idempotent && request.body().is_empty()
 }
 

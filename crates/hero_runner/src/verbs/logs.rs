@@ -78,7 +78,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
 }
 
 /// Writes what there is, page by page, and returns the last sequence number.
-pub(super) async fn history(client: &Client, first: SessionLogs, sink: &mut Sink) -> anyhow::Result<Option<u64>> {
+pub(super) async fn history(
+    client: &Client,
+    first: SessionLogs,
+    sink: &mut Sink,
+) -> anyhow::Result<Option<u64>> {
     let mut left = first.tail.map(|tail| tail as usize);
     let mut request = SessionLogs { limit: left.is_none().then_some(PAGE), ..first };
     loop {

@@ -4,6 +4,7 @@ mod attach;
 pub(super) mod module;
 mod program;
 mod script;
+mod service;
 mod stdin;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ when it is not a terminal, or with -i.";
 pub(crate) struct Args {
     /// A registered name, a digest (sha256:…), a .wasm file, or a script; all that follows it are arguments for the program
     // One list, so that the program's own flags are not taken for ours.
-    #[arg(required_unless_present = "template", trailing_var_arg = true, num_args = 1..)]
+    #[arg(required_unless_present_any = ["template", "module"], trailing_var_arg = true, num_args = 1..)]
     #[arg(value_name = "PROGRAM [ARGS]")]
     program: Vec<String>,
     /// The file is a script for this runtime
@@ -40,12 +41,20 @@ pub(crate) struct Args {
     /// Start from this template; all words are arguments for the program
     #[arg(long, value_name = "NAME")]
     template: Option<String>,
+    /// Run this service in the foreground until Ctrl-C, as its declaration says
+    #[arg(long, value_name = "SERVICE")]
+    #[arg(conflicts_with_all = ["program", "runtime", "template", "env", "dir", "net", "working_dir", "timeout"])]
+    #[arg(conflicts_with_all = ["memory", "label", "detach", "interactive"])]
+    module: Option<String>,
     /// Set a variable, or pass on the one that is set here
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = grant::variable)]
     env: Vec<(String, String)>,
     /// Let the program use a folder: to read, or with :rw to write as well
     #[arg(long, value_name = "HOST[::GUEST][:ro|:rw]", value_parser = grant::dir)]
     dir: Vec<DirGrant>,
+    /// Let the program connect to a host and port, * for all ports; or to any
+    #[arg(long, value_name = "HOST:PORT", value_parser = grant::net)]
+    net: Vec<grant::Reach>,
     /// The folder, as the program sees it, from which relative paths start
     #[arg(short, long, value_name = "PATH")]
     working_dir: Option<String>,
@@ -69,6 +78,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
     // Before the session exists, so that there is no moment in which Ctrl-C would leave it behind.
     let mut signals = attach::Signals::catch()?;
+    if let Some(name) = args.module {
+        return service::run(context, &name, signals).await;
+    }
     let detach = args.detach;
     let mut words = args.program.into_iter();
     let program = match args.template {
@@ -91,6 +103,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
         timeout_ms: args.timeout.map(millis),
         memory_limit_mb: args.memory,
         labels: args.label.into_iter().collect(),
+        permissions: grant::permissions(args.net),
         ..SessionStart::default()
     };
     let started = match start(context, &program, &request, &mut signals).await? {

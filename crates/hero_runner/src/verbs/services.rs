@@ -94,9 +94,9 @@ async fn each<M>(context: &Context, verb: &str, names: &[String]) -> anyhow::Res
 where
     M: Method<Params = ServiceRef, Reply = ServiceInfo>,
 {
-    let calls = names.iter().map(|name| async move {
-        (name, context.client.call::<M>(ServiceRef { name: name.clone() }).await)
-    });
+    let calls = names
+        .iter()
+        .map(|name| async move { (name, context.client.call::<M>(ServiceRef { name: name.clone() }).await) });
     let mut done = Vec::new();
     let mut code = 0;
     for (name, result) in join_all(calls).await {

@@ -105,13 +105,15 @@ pub(crate) async fn run(
     }
 }
 
-enum Written {
+/// What came of writing.
+pub(super) enum Written {
     More,
     End(EndEvent),
     NoReader,
 }
 
-fn write(sink: &mut Sink, batch: Vec<client::Result<LogEvent>>) -> anyhow::Result<Written> {
+/// Writes what came.
+pub(super) fn write(sink: &mut Sink, batch: Vec<client::Result<LogEvent>>) -> anyhow::Result<Written> {
     let mut end = None;
     let deliver = || {
         for event in batch {

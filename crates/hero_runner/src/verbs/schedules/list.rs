@@ -44,9 +44,7 @@ mod tests {
 
     #[test]
     fn the_list_shows_the_last_call_and_the_next() {
-        let run = |status: Option<u16>| {
-            json!({ "at": 2000, "status": status, "duration_ms": 12, "body_head": "", "error": null })
-        };
+        let run = |status: Option<u16>| json!({ "at": 2000, "status": status, "duration_ms": 12, "body_head": "", "error": null });
         let schedules = json!([
             {
                 "id": "hello/tick", "service": "hello", "endpoint": "/tick", "method": "GET", "when": "every 60 s",

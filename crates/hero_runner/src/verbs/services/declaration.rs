@@ -42,9 +42,15 @@ fn parse(text: &str) -> Result<ServiceSpec, Fault> {
     let mut json = serde_json::Deserializer::from_str(text);
     let spec = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let reason = error.into_inner().to_string();
+        let error = error.into_inner();
+        let reason = error.to_string();
+        if !error.is_data() {
+            // It is no JSON; the message names line and column.
+            return Fault { key: None, reason };
+        }
         // The path may end above a key that is unknown or missing; the message names it.
-        let named = ["unknown field `", "missing field `"].iter().find_map(|start| reason.strip_prefix(start));
+        let named =
+            ["unknown field `", "missing field `"].iter().find_map(|start| reason.strip_prefix(start));
         let key = match (path.as_str(), named.and_then(|rest| rest.split('`').next())) {
             (".", named) => named.map(str::to_owned),
             (path, Some(named)) if !path.ends_with(named) => Some(format!("{path}.{named}")),
@@ -56,17 +62,16 @@ fn parse(text: &str) -> Result<ServiceSpec, Fault> {
     Ok(spec)
 }
 
+const NOT_A_LISTENER: &str = "a handler listens on nothing: leave it out";
+
 fn check(spec: &ServiceSpec) -> Result<(), Fault> {
     prefix(&spec.prefix)?;
-    let named = [("url", spec.url.is_some()), ("port", spec.port.is_some())];
-    let named: Vec<&str> = named.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect();
-    match (spec.kind, named.as_slice()) {
-        (ServiceKind::Listener, []) => return Err(at("port", "a listener needs url or port")),
-        (ServiceKind::Listener, [_, _]) => return Err(at("url", "give url or port, not both")),
-        (ServiceKind::Handler, [key, ..]) => {
-            return Err(at(*key, "a handler listens on nothing: leave it out"));
-        }
-        (ServiceKind::Listener, [_]) | (ServiceKind::Handler, []) => {}
+    match (spec.kind, spec.url.is_some(), spec.port.is_some()) {
+        (ServiceKind::Listener, false, false) => return Err(at("port", "a listener needs url or port")),
+        (ServiceKind::Listener, true, true) => return Err(at("url", "give url or port, not both")),
+        (ServiceKind::Handler, true, _) => return Err(at("url", NOT_A_LISTENER)),
+        (ServiceKind::Handler, _, true) => return Err(at("port", NOT_A_LISTENER)),
+        (ServiceKind::Listener, ..) | (ServiceKind::Handler, ..) => {}
     }
     if let Some(url) = spec.url.as_ref().filter(|url| !is_address(url)) {
         return Err(at("url", format!("{url:?}: it has to be http://127.0.0.1:<port>")));
@@ -160,7 +165,11 @@ mod tests {
             (r#"{"prefix":"a","port":"8080"}"#, "port", "auto"),
             (r#"{"prefix":"a","port":1,"health":{"path":1}}"#, "health.path", "invalid type"),
             (r#"{"prefix":"a","port":1,"health":{"pth":1}}"#, "health.pth", "unknown field"),
-            (r#"{"prefix":"a","port":1,"schedules":[{"cron":"* * * * *"}]}"#, "schedules[0].endpoint", "missing"),
+            (
+                r#"{"prefix":"a","port":1,"schedules":[{"cron":"* * * * *"}]}"#,
+                "schedules[0].endpoint",
+                "missing",
+            ),
             (r#"{"prefix":"/a","port":1}"#, "prefix", "segments"),
             (r#"{"prefix":"a/../b","port":1}"#, "prefix", "segments"),
             (r#"{"prefix":"a"}"#, "port", "needs url or port"),
@@ -168,17 +177,17 @@ mod tests {
             (r#"{"prefix":"a","url":"http://127.0.0.1"}"#, "url", "http://127.0.0.1:<port>"),
             (r#"{"prefix":"a","kind":"handler","port":1}"#, "port", "listens on nothing"),
             (r#"{"prefix":"a","port":1,"instances":0}"#, "instances", "too little"),
-            (r#"{"prefix":"a","port":1,"schedules":[{"endpoint":"/"}]}"#, "schedules[0].interval_secs", "or cron"),
+            (
+                r#"{"prefix":"a","port":1,"schedules":[{"endpoint":"/"}]}"#,
+                "schedules[0].interval_secs",
+                "or cron",
+            ),
             (
                 r#"{"prefix":"a","port":1,"schedules":[{"endpoint":"/","cron":"* * *"}]}"#,
                 "schedules[0].cron",
                 "five fields",
             ),
-            (
-                r#"{"prefix":"a","port":1,"permissions":{"net":["x"]}}"#,
-                "permissions.net",
-                "host:port",
-            ),
+            (r#"{"prefix":"a","port":1,"permissions":{"net":["x"]}}"#, "permissions.net", "host:port"),
         ] {
             let found = fault(text);
             assert!(found.0 == key && found.1.contains(reason), "{text}: {found:?}");

@@ -84,7 +84,9 @@ mod tests {
                 "name": "odd", "prefix": "a/b", "state": "backoff", "next_try_at": 8000, "restarts": 12,
                 "last_probe": bad, "memory_limit_mb": null, "url": null,
             })),
-            service(json!({ "name": "cgi", "prefix": "c", "kind": "handler", "last_probe": null, "state": "idle" })),
+            service(
+                json!({ "name": "cgi", "prefix": "c", "kind": "handler", "last_probe": null, "state": "idle" }),
+            ),
         ];
         let console = Console { json: false, quiet: false, color: false };
         let expected = "\

@@ -53,16 +53,18 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
         }
         Some(_) | None => {}
     }
-    while args.follow {
+    if !args.follow {
+        return Ok(0);
+    }
+    loop {
         if let Some(session) = &current {
             follow(client, &session.session_id, last.take(), None, &mut sink).await?;
         }
         current = match next(context, &name, current.as_ref()).await? {
             Some(session) => Some(session),
-            None => break,
+            None => return Ok(0),
         };
     }
-    Ok(0)
 }
 
 /// Waits for the process after this one; none when there will be none.

@@ -1,7 +1,7 @@
 //! `hero_runner services schema`.
 
 use api::service::ServiceSpec;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Context;
 
@@ -9,7 +9,12 @@ use crate::Context;
 fn document() -> Value {
     let mut schema = schemars::schema_for!(ServiceSpec);
     schema.insert("title".to_owned(), "service.json of hero_runner".into());
-    schema.into()
+    let Value::Object(mut rest) = Value::from(schema) else { return Value::Null };
+    // What it is stands first.
+    let mut whole: Map<String, Value> =
+        ["$schema", "title", "description"].iter().filter_map(|key| rest.shift_remove_entry(*key)).collect();
+    whole.append(&mut rest);
+    whole.into()
 }
 
 pub(super) fn run(context: &Context) -> anyhow::Result<u8> {
