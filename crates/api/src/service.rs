@@ -252,6 +252,24 @@ pub enum ServiceState {
     Stopping,
 }
 
+impl ServiceState {
+    /// The name, as on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Unhealthy => "unhealthy",
+            Self::Idle => "idle",
+            Self::Backoff => "backoff",
+            Self::Failed => "failed",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 /// One probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
@@ -418,6 +436,15 @@ mod tests {
         assert_eq!(spec.schedules[0].interval_secs, Some(60));
         let again: ServiceSpec = serde_json::from_str(&serde_json::to_string(&spec).unwrap()).unwrap();
         assert_eq!(again, spec);
+    }
+
+    #[test]
+    fn a_state_has_its_name_on_the_wire() {
+        for state in
+            [ServiceState::Stopped, ServiceState::Waiting, ServiceState::Unhealthy, ServiceState::Backoff]
+        {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        }
     }
 
     #[test]

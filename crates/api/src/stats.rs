@@ -64,6 +64,27 @@ pub struct Stats {
     pub engine: String,
     /// What templates and sessions take of the memory.
     pub memory: MemoryStats,
+    /// Services by the name of their state.
+    #[serde(default)]
+    pub services: BTreeMap<String, u64>,
+    /// What the gateway does.
+    #[serde(default)]
+    pub gateway: GatewayStats,
+}
+
+/// What the gateway does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GatewayStats {
+    /// Connections of clients that are open.
+    pub connections: u64,
+    /// Connections that were turned away because too many were open.
+    pub connections_refused_total: u64,
+    /// Answers since the server started, by the class of their status: `2xx`.
+    pub responses_total: BTreeMap<String, u64>,
+    /// Connections that were made to services.
+    pub upstream_connects_total: u64,
+    /// Requests that went over a connection to a service that an earlier one had left.
+    pub upstream_reused_total: u64,
 }
 
 /// What templates and sessions take of the memory. A proportional set size counts a page that N processes share as

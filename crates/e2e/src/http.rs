@@ -1,9 +1,10 @@
-//! HTTP/1.1 by hand over a Unix socket, one connection for each request: what goes out is exactly what a test says.
+//! HTTP/1.1 by hand over a Unix socket or TCP, one connection for each request: what goes out is exactly what a test says.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+
+use crate::door::{Door, Wire};
 
 /// A reply whose body was not read yet.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub struct Reply {
     pub status: u16,
     /// The header fields, names in lower case.
     pub headers: Vec<(String, String)>,
-    stream: BufReader<UnixStream>,
+    stream: BufReader<Wire>,
     framing: Framing,
 }
 
@@ -41,6 +42,31 @@ impl Reply {
         let mut body = Vec::new();
         self.read_to_end(&mut body).expect("the reply has a body");
         body
+    }
+
+    /// The whole body, if it comes to its end.
+    ///
+    /// # Errors
+    /// When the connection breaks before.
+    pub fn whole(mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        self.read_to_end(&mut body)?;
+        Ok(body)
+    }
+
+    /// The whole body as text.
+    ///
+    /// # Panics
+    /// When the connection breaks before its end.
+    #[must_use]
+    pub fn text(self) -> String {
+        String::from_utf8_lossy(&self.body()).into_owned()
+    }
+
+    /// What comes behind the head, whatever the head says: of an upgraded connection, or of one that is to be broken.
+    #[must_use]
+    pub fn into_stream(self) -> BufReader<Wire> {
+        self.stream
     }
 
     /// The whole body as JSON.
@@ -116,9 +142,39 @@ impl Request<'_> {
     /// # Errors
     /// When nobody listens, the connection breaks, or nothing comes for `deadline`.
     pub fn send(&self, socket: &Path, deadline: Duration) -> io::Result<Reply> {
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(deadline))?;
-        stream.set_write_timeout(Some(deadline))?;
+        self.send_to(&Door::Unix(socket.to_owned()), deadline)
+    }
+
+    /// Sends it there and reads the head of the reply.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_to(&self, door: &Door, deadline: Duration) -> io::Result<Reply> {
+        let mut stream = door.connect(deadline)?;
+        stream.write_all(self.head().as_bytes())?;
+        // A server that refuses a body half-way answers all the same.
+        let sent = stream.write_all(self.body);
+        match read_head(stream) {
+            Err(error) => Err(sent.err().unwrap_or(error)),
+            reply => reply,
+        }
+    }
+
+    /// Sends it there and reads the head of the reply while the body is still being sent: an answer that is as long as the
+    /// request is read meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_both_ways(&self, door: &Door, deadline: Duration) -> io::Result<Reply> {
+        let mut stream = door.connect(deadline)?;
+        stream.write_all(self.head().as_bytes())?;
+        let (mut half, body) = (stream.try_clone()?, self.body.to_owned());
+        // It ends with the body, with the connection, or with the deadline.
+        std::thread::spawn(move || half.write_all(&body));
+        read_head(stream)
+    }
+
+    fn head(&self) -> String {
         let mut head =
             format!("{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", self.method, self.path);
         for (name, value) in self.headers {
@@ -127,14 +183,7 @@ impl Request<'_> {
         if !self.body.is_empty() || self.method == "POST" {
             head += &format!("content-length: {}\r\n", self.body.len());
         }
-        head += "\r\n";
-        stream.write_all(head.as_bytes())?;
-        // A server that refuses a body half-way answers all the same.
-        let sent = stream.write_all(self.body);
-        match read_head(stream) {
-            Err(error) => Err(sent.err().unwrap_or(error)),
-            reply => reply,
-        }
+        head + "\r\n"
     }
 }
 
@@ -142,9 +191,16 @@ impl Request<'_> {
 ///
 /// # Errors
 /// When the connection breaks, or it is not HTTP.
-pub fn read_head(stream: UnixStream) -> io::Result<Reply> {
+pub fn read_head(stream: impl Into<Wire>) -> io::Result<Reply> {
+    read_head_from(BufReader::new(stream.into()))
+}
+
+/// Reads the head of a reply from a connection that was read from before.
+///
+/// # Errors
+/// As [`read_head`].
+pub fn read_head_from(mut stream: BufReader<Wire>) -> io::Result<Reply> {
     let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidData, format!("not HTTP: `{text}`"));
-    let mut stream = BufReader::new(stream);
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -165,7 +221,7 @@ pub fn read_head(stream: UnixStream) -> io::Result<Reply> {
     let framing = match (field("transfer-encoding"), field("content-length")) {
         (Some(_), _) => Framing::Chunk(0),
         (None, Some(length)) => Framing::Length(length.parse().map_err(|_| invalid(length))?),
-        (None, None) if status == 204 || status == 304 => Framing::Length(0),
+        (None, None) if status == 204 || status == 304 || status == 101 => Framing::Length(0),
         (None, None) => Framing::Close,
     };
     Ok(Reply { status, headers, stream, framing })

@@ -19,17 +19,22 @@
 pub mod canary;
 pub mod census;
 pub mod contract;
+pub mod door;
 pub mod http;
 mod modules;
 mod patience;
 pub mod places;
 mod rpc;
 mod server;
+pub mod services;
 mod setup;
 mod sse;
+mod traffic;
 
+pub use door::Door;
 pub use patience::{eventually, patience};
 pub use serde_json::{Value, json};
 pub use server::{Folder, Server, signal_to, until_on_disk};
 pub use setup::Setup;
 pub use sse::{Event, Events};
+pub use traffic::{Traffic, ask};

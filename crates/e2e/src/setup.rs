@@ -5,6 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
+
 use crate::places;
 use crate::server::{Folder, Server};
 
@@ -15,11 +17,13 @@ pub struct Setup {
     env: BTreeMap<String, String>,
     flags: Vec<String>,
     pub(crate) services: PathBuf,
+    /// Services that are declared in a folder of the server's own, each with its `service.json`.
+    declared: Vec<(String, Value)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        let bare = Self { env: BTreeMap::new(), flags: Vec::new(), services: places::guests() };
+        let bare = Self { env: BTreeMap::new(), flags: Vec::new(), services: places::guests(), declared: Vec::new() };
         bare.set("compile", false).set("services", false).set("gateway_listen", "off")
     }
 }
@@ -29,6 +33,34 @@ impl Setup {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The defaults, and these services, each by its name and what its `service.json` says: they are started, in a folder
+    /// of the server's own that has only the guests that they name, and the gateway listens on a free port.
+    #[must_use]
+    pub fn with_services(services: &[(&str, Value)]) -> Self {
+        let mut setup = Self::new().set("services", true).set("gateway_listen", "127.0.0.1:0").set("grace_ms", 2000);
+        setup.declared = services.iter().map(|(name, spec)| ((*name).to_owned(), spec.clone())).collect();
+        setup
+    }
+
+    /// Writes what is declared, unless a server has been in this folder before.
+    fn declare(&self, folder: &Path) {
+        let dir = folder.join("services");
+        if self.declared.is_empty() || dir.exists() {
+            return;
+        }
+        for (name, spec) in &self.declared {
+            let config = dir.join(name).join("config");
+            std::fs::create_dir_all(&config).expect("the service's folder can be made");
+            std::fs::write(config.join("service.json"), spec.to_string()).expect("a declaration can be written");
+            let module = spec["module"].as_str().unwrap_or(name);
+            let guest = places::guests().join(format!("{module}.wasm"));
+            if guest.is_file() {
+                // Not a link: tests write to it.
+                std::fs::copy(&guest, dir.join(format!("{module}.wasm"))).expect("a guest can be copied");
+            }
+        }
     }
 
     /// Gives a setting its value, through the environment.
@@ -82,6 +114,10 @@ impl Setup {
         Server::begin(self, folder)
     }
 
+    fn services_dir(&self, folder: &Path) -> PathBuf {
+        if self.declared.is_empty() { self.services.clone() } else { folder.join("services") }
+    }
+
     /// A program of ours with this set-up in its environment, and nothing else.
     #[must_use]
     pub fn command(&self, program: &str, folder: &Path) -> Command {
@@ -93,7 +129,7 @@ impl Setup {
             .env("HOME", folder)
             .env("HERO_SOCKET_DIR", folder.join("s"))
             .env("HERO_RUNNER_STATE_DIR", folder.join("state"))
-            .env("HERO_RUNNER_SERVICES_DIR", &self.services)
+            .env("HERO_RUNNER_SERVICES_DIR", self.services_dir(folder))
             // A hero supervisor that runs on this machine is none of a test's business.
             .env("ZINIT_SOCKET", folder.join("zinit.sock"))
             .envs(&self.env);
@@ -105,6 +141,7 @@ impl Setup {
 
     /// Starts the server's process, its output in `server.log`.
     pub(crate) fn spawn(&self, folder: &Path) -> Child {
+        self.declare(folder);
         let log = File::options().create(true).append(true).open(folder.join("server.log"));
         let log = log.expect("the log of the server can be written");
         let twin = log.try_clone().expect("a descriptor is left");

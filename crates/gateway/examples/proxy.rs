@@ -9,6 +9,10 @@ use std::sync::Arc;
 
 use gateway::{Address, Admission, Backend, Gateway, Routes, Settings, Target};
 
+/// As in hero_runner_server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A server that is always there.
 struct Fixed {
     name: String,

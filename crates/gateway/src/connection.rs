@@ -25,25 +25,17 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(client: Arc<Client>, socket: Socket) {
-    let cut = client.core.cut.clone();
     let mut guard = Guard::new(socket, client.clone());
-    let served = async {
-        let idle = client.core.settings.idle_timeout;
-        let stopped = client.core.stop.cancelled();
-        // A connection that never says anything has nothing to lose when it is dropped.
-        let is_http2 = tokio::select! {
-            known = tokio::time::timeout(idle, guard.is_http2()) => known,
-            () = stopped => return,
-        };
-        match is_http2 {
-            Ok(Ok(true)) => http_2(client.clone(), guard).await,
-            Ok(Ok(false)) => http_1(client.clone(), guard).await,
-            Ok(Err(_)) | Err(_) => {}
-        }
+    let idle = client.core.settings.idle_timeout;
+    // A connection that has not said anything yet has nothing to lose.
+    let is_http2 = tokio::select! {
+        known = tokio::time::timeout(idle, guard.is_http2()) => known,
+        () = client.core.stop.cancelled() => return,
     };
-    tokio::select! {
-        () = served => {}
-        () = cut.cancelled() => {}
+    match is_http2 {
+        Ok(Ok(true)) => http_2(client, guard).await,
+        Ok(Ok(false)) => http_1(client, guard).await,
+        Ok(Err(_)) | Err(_) => {}
     }
 }
 
@@ -80,27 +72,31 @@ where
 {
     let mut connection = pin!(connection);
     let mut stopped = pin!(client.core.stop.cancelled());
-    let mut closing = false;
     let mut timer = Timer::default();
     let ended = std::future::poll_fn(|cx| {
+        client.core.counters.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-            return Poll::Ready(result);
+            return Poll::Ready(Some(result));
         }
-        if closing {
-            return Poll::Pending;
+        if stopped.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
         }
-        closing = stopped.as_mut().poll(cx).is_ready();
-        if idles && !closing {
+        if idles {
             let since = if client.is_busy() { Instant::now() } else { client.last_byte() };
-            closing = timer.poll(cx, since + client.core.settings.idle_timeout).is_ready();
-        }
-        if closing {
-            close(connection.as_mut());
-            return connection.as_mut().poll(cx);
+            return timer.poll(cx, since + client.core.settings.idle_timeout).map(|()| None);
         }
         Poll::Pending
     });
-    if let Err(error) = ended.await {
+    let mut ended = ended.await; eprintln!("polls {} reqs {} connects {} reused {}", client.core.counters.refused_connections(), client.core.counters.requests(2), client.core.counters.upstream_connects(), client.core.counters.upstream_reused());
+
+    if ended.is_none() {
+        close(connection.as_mut());
+        ended = tokio::select! {
+            result = connection => Some(result),
+            () = client.core.cut.cancelled() => None,
+        };
+    }
+    if let Some(Err(error)) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
 }

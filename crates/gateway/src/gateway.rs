@@ -76,7 +76,7 @@ impl Gateway {
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.listeners.iter().find_map(|listener| match listener {
             Listener::Tcp(listener) => listener.local_addr().ok(),
-            Listener::Unix(..) => None,
+            Listener::Unix { .. } => None,
         })
     }
 
@@ -147,9 +147,7 @@ async fn accept(core: Arc<Core>, listener: Listener, room: Arc<Semaphore>) {
 }
 
 fn is_exhausted(error: &io::Error) -> bool {
-    use nix::errno::Errno::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
-    let code = error.raw_os_error().unwrap_or_default();
-    [EMFILE, ENFILE, ENOBUFS, ENOMEM].iter().any(|known| *known as i32 == code)
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 /// Answers without reading: the reply is small enough for the socket's own buffer.

@@ -15,7 +15,7 @@ use crate::socket::Socket;
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix { listener: UnixListener, _file: SocketFile },
 }
 
 /// A socket's file; dropping it removes it, unless somebody else has put another one there.
@@ -49,7 +49,7 @@ impl Listener {
     pub(crate) fn unix(path: &Path) -> io::Result<Self> {
         let bound = bind(path).and_then(|(listener, file)| {
             listener.set_nonblocking(true)?;
-            Ok(Self::Unix(UnixListener::from_std(listener)?, file))
+            Ok(Self::Unix { listener: UnixListener::from_std(listener)?, _file: file })
         });
         bound.map_err(|error| explain(&error, &path.display().to_string()))
     }
@@ -61,7 +61,7 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok((Socket::Tcp(stream), Some(peer)))
             }
-            Self::Unix(listener, _) => {
+            Self::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Socket::Unix(stream), None))
             }

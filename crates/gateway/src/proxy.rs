@@ -18,8 +18,6 @@ use crate::{fields, service, tunnel};
 /// How a request is passed on.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
-    /// Whom it is for, as the client may be told.
-    pub(crate) service: &'a str,
     /// For `X-Forwarded-Prefix`.
     pub(crate) prefix: Option<&'a HeaderValue>,
     /// Path and query as the upstream sees them.

@@ -32,7 +32,8 @@ pub(crate) async fn serve(
     // Behind such a request the guard has let go of the connection.
     let wild = http_1 && request.headers().get_all(UPGRADE).iter().any(|value| is_upgrade(value.as_bytes()));
     let html = request.headers().contains_key(http::header::ACCEPT) && prefers_html(request.headers());
-    let mut response = match route(&client, request, &mut busy).await {
+    let fut = route(&client, request, &mut busy); static ONCE: std::sync::Once = std::sync::Once::new(); ONCE.call_once(|| eprintln!("route future {} bytes", std::mem::size_of_val(&fut)));
+    let mut response = match fut.await {
         Ok(response) => response,
         Err(answer) => answer.respond(html),
     };
@@ -66,7 +67,7 @@ async fn route(
         let hosts = client.peer.is_some().then_some(settings.hosts.as_slice());
         panel::check(request.method(), request.headers(), upgrade.is_some(), hosts)?;
         let target = path_and_query(request.uri());
-        let plan = Plan { service: "hero_runner_ui", prefix: None, target, upgrade };
+        let plan = Plan { prefix: None, target, upgrade };
         let address = Address::Unix(socket.as_path().into());
         let request = prepare(client, request, &plan)?;
         return proxy::forward(client, request, plan, address, Box::new(()), busy).await.map_err(|failure| {
@@ -87,7 +88,7 @@ async fn route(
     };
     let backend = admission.map_err(|refusal| Answer::refusal(refusal, name))?;
     let target = rest(request.uri(), &route.prefix);
-    let plan = Plan { service: name, prefix: route.forwarded.as_ref(), target, upgrade };
+    let plan = Plan { prefix: route.forwarded.as_ref(), target, upgrade };
     match backend {
         Backend::Http { address, lease } => {
             let request = prepare(client, request, &plan)?;

@@ -17,8 +17,8 @@ use api::method::{NoParams, ServiceListMethod};
 use api::stats::Health;
 use client::{Client, Error};
 
-/// How long a server that works takes to answer, at most.
-const ANSWER: Duration = Duration::from_secs(3);
+/// How long a program that works takes to answer, at most.
+pub(crate) const ANSWER: Duration = Duration::from_secs(3);
 
 /// What is found behind a socket.
 #[derive(Debug)]

@@ -1,14 +1,17 @@
 //! What the wire needs of the supervisor.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::{error::Error, method as m, module::ModuleDetail, stats};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
+use gateway::Counters;
 use services::Services;
 use supervisor::{ModuleUpload, Supervisor, logs::LogEvent};
 
+use crate::entrance;
 use crate::methods::Methods;
 
 /// The result of every call.
@@ -62,6 +65,19 @@ pub struct Whole {
     pub supervisor: Supervisor,
     /// Services and their schedules.
     pub services: Services,
+    /// The gateway's numbers.
+    pub gateway: Arc<Counters>,
+}
+
+impl Whole {
+    async fn all_stats(&self) -> stats::Stats {
+        let mut stats = self.supervisor.stats().await;
+        for service in self.services.list().services {
+            *stats.services.entry(service.state.name().to_owned()).or_default() += 1;
+        }
+        stats.gateway = entrance::shown(&self.gateway);
+        stats
+    }
 }
 
 impl Core for Whole {
@@ -112,8 +128,12 @@ impl Core for Whole {
             TemplateListMethod(core, _params) => core.template_list().await;
             TemplateGetMethod(core, params) => core.template_get(&params.name).await;
             TemplateRemoveMethod(core, params) => core.template_remove(&params.name).await;
-            StatsMethod(core, _params) => Ok(core.stats().await);
         }
+        let core = self.clone();
+        methods.on::<m::StatsMethod, _, _>(move |_| {
+            let core = core.clone();
+            async move { Ok(core.all_stats().await) }
+        });
         methods.constant::<m::DiscoverMethod>(openrpc());
         methods
     }
@@ -131,7 +151,7 @@ impl Core for Whole {
     }
 
     async fn stats(&self) -> stats::Stats {
-        self.supervisor.stats().await
+        self.all_stats().await
     }
 
     async fn health(&self) -> stats::Health {

@@ -2,11 +2,13 @@
 //! of sessions holds up the other.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use gateway::{Gateway, Routes};
+use api::stats::GatewayStats;
+use gateway::{Counters, Gateway, Routes};
 use tokio::sync::oneshot;
 
 use crate::settings::Settings;
@@ -16,6 +18,8 @@ use crate::settings::Settings;
 pub struct Entrance {
     /// Where it listens for HTTP, unless that is off.
     pub url: Option<String>,
+    /// Its numbers.
+    pub counters: Arc<Counters>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -51,7 +55,7 @@ impl Entrance {
                 }
                 match bound {
                     Ok(gateway) => {
-                        let _ = told.send(Ok(gateway.tcp_address()));
+                        let _ = told.send(Ok((gateway.tcp_address(), gateway.counters())));
                         gateway.serve(async { _ = stopped.await }).await;
                     }
                     Err(error) => drop(told.send(Err(error))),
@@ -61,11 +65,11 @@ impl Entrance {
         };
         let thread =
             std::thread::Builder::new().name("gateway".to_owned()).spawn(serve).context("no thread")?;
-        let address =
-            heard.await.context("the gateway's thread ended")?.context("the gateway cannot listen")?;
+        let heard = heard.await.context("the gateway's thread ended")?;
+        let (address, counters) = heard.context("the gateway cannot listen")?;
         let url = address.map(|address| format!("http://{address}"));
         tracing::info!(url = url.as_deref().unwrap_or("off"), "the gateway listens");
-        Ok(Self { url, stop, thread })
+        Ok(Self { url, counters, stop, thread })
     }
 
     /// Takes no new connections, lets requests end for a few seconds, and returns when it is gone.
@@ -90,5 +94,17 @@ fn gateway_settings(settings: &Settings) -> gateway::Settings {
         max_body_bytes: settings.gateway_body_max_bytes,
         panel: Some(beside(&settings.socket, "ui")),
         hosts: settings.gateway_hosts.0.clone(),
+    }
+}
+
+/// The gateway's numbers as the API shows them.
+#[must_use]
+pub fn shown(counters: &Counters) -> GatewayStats {
+    GatewayStats {
+        connections: counters.open_connections(),
+        connections_refused_total: counters.refused_connections(),
+        responses_total: (1..=5).map(|class| (format!("{class}xx"), counters.requests(class))).collect(),
+        upstream_connects_total: counters.upstream_connects(),
+        upstream_reused_total: counters.upstream_reused(),
     }
 }

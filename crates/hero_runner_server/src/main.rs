@@ -1,6 +1,7 @@
 //! The server of hero_runner.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use hero_runner_server::core::Whole;
@@ -85,7 +86,7 @@ fn run(call: Call, resolved: Resolved) -> Result<()> {
         if let Some(url) = &entrance.url {
             services.gateway_listens(url.clone());
         }
-        let whole = Whole { supervisor, services };
+        let whole = Whole { supervisor, services, gateway: Arc::clone(&entrance.counters) };
         let orders = signals::orders().context("signals cannot be received")?;
         let reload = || reload(&call.sources, &resolved, &level);
         // The socket's file goes when `bound` does, while the lock is still held.

@@ -55,6 +55,40 @@ pub fn text(stats: &Stats, started: f64) -> String {
         "How often a lost zygote was replaced.",
         stats.zygote_restarts,
     );
+    page.head("hero_runner_services", "gauge", "Services, by state.");
+    for (state, count) in &stats.services {
+        let _ = writeln!(page.text, "hero_runner_services{{state=\"{}\"}} {count}", label(state));
+    }
+    let gateway = &stats.gateway;
+    page.one(
+        "hero_runner_gateway_connections",
+        "gauge",
+        "Connections of clients that are open.",
+        gateway.connections,
+    );
+    page.one(
+        "hero_runner_gateway_connections_refused_total",
+        "counter",
+        "Connections turned away because too many were open.",
+        gateway.connections_refused_total,
+    );
+    page.head("hero_runner_gateway_responses_total", "counter", "Answers, by the class of their status.");
+    for (class, count) in &gateway.responses_total {
+        let _ =
+            writeln!(page.text, "hero_runner_gateway_responses_total{{class=\"{}\"}} {count}", label(class));
+    }
+    page.one(
+        "hero_runner_gateway_upstream_connects_total",
+        "counter",
+        "Connections made to services.",
+        gateway.upstream_connects_total,
+    );
+    page.one(
+        "hero_runner_gateway_upstream_reused_total",
+        "counter",
+        "Requests over a connection to a service that an earlier one had left.",
+        gateway.upstream_reused_total,
+    );
     page.head("hero_runner_build_info", "gauge", "The version of the server and of its engine; always 1.");
     let _ = writeln!(
         page.text,

@@ -105,8 +105,9 @@ async fn first(inner: &Arc<Inner>, declared: Declaration) -> Result<Arc<Service>
     };
     inner.drop_service(&service).await?;
     let message = format!(
-        "service {:?} did not become ready ({state:?}), nothing of it was kept: {reason}",
-        service.name
+        "service {:?} did not become ready ({}), nothing of it was kept: {reason}",
+        service.name,
+        state.name()
     );
     Err(Error::new(ErrorCode::ServiceFailed, message))
 }

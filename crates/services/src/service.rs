@@ -124,7 +124,7 @@ impl Service {
         self.change(|view| {
             if view.state != state || view.reason != reason {
                 let why = reason.as_deref().unwrap_or_default();
-                tracing::info!(service = self.name, ?state, why, "service");
+                tracing::info!(service = self.name, state = state.name(), why, "service");
             }
             if state == ServiceState::Ready {
                 view.ready_since.get_or_insert_with(crate::probe::now_ms);

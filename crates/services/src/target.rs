@@ -106,7 +106,7 @@ async fn hold(inner: Arc<Inner>, service: Arc<Service>) -> Result<Backend, Refus
 fn late(service: &Service) -> Refusal {
     let view = lock(&service.view);
     let why = view.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let reason = format!("service {:?} is not ready ({:?}){why}", service.name, view.state);
+    let reason = format!("service {:?} is not ready ({}){why}", service.name, view.state.name());
     Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after: Some(Duration::from_secs(1)) }
 }
 

@@ -118,7 +118,7 @@ async fn ask<S>(stream: S, request: Request<Body>) -> hyper::Result<Response<Bod
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (mut sender, connection) = Builder::new().handshake(stream).await?;
+    let (mut sender, connection) = Builder::new().http1_writev(false).handshake(stream).await?;
     // It ends when the answer's body was read, or nobody reads it any more.
     tokio::spawn(async {
         if let Err(error) = connection.await {

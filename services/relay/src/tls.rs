@@ -13,6 +13,9 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+/// So many bytes wait to be sent before more are taken.
+const FULL: usize = 64 * 1024;
+
 /// Why there is no secure connection.
 pub enum Error {
     /// We do not trust the other side, or do not know whom to trust.
@@ -65,7 +68,7 @@ pub async fn connect(stream: TcpStream, host: &str) -> Result<Tls<TcpStream>, Er
     let name = ServerName::try_from(bare).map_err(|error| Error::Protocol(error.to_string()))?;
     let session = ClientConnection::new(config()?, name);
     let session = session.map_err(|error| Error::Protocol(error.to_string()))?;
-    let mut tls = Tls { stream, session };
+    let mut tls = Tls { stream, session, outgoing: Vec::new() };
     poll_fn(|cx| tls.poll_handshake(cx)).await?;
     Ok(tls)
 }
@@ -74,26 +77,35 @@ pub async fn connect(stream: TcpStream, host: &str) -> Result<Tls<TcpStream>, Er
 pub struct Tls<S> {
     stream: S,
     session: ClientConnection,
+    /// What has to be sent.
+    outgoing: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Tls<S> {
+    /// What it leaves to be sent goes with the first bytes that are written: on its own, it would have
+    /// to be acknowledged before those go.
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.session.is_handshaking() {
             ready!(self.poll_send(cx))?;
-            if self.session.is_handshaking() && ready!(self.poll_receive(cx))? == 0 {
+            if ready!(self.poll_receive(cx))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
-        self.poll_send(cx)
+        Poll::Ready(Ok(()))
     }
 
-    /// Sends all that the session has to send.
+    /// Sends all that there is to be sent, in one piece if that is possible.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.session.wants_write() {
-            let mut bytes = Bytes { stream: &mut self.stream, cx };
-            ready!(pending(self.session.write_tls(&mut bytes)))?;
+        loop {
+            while self.session.wants_write() {
+                self.session.write_tls(&mut self.outgoing)?;
+            }
+            if self.outgoing.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let length = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.outgoing))?;
+            self.outgoing.drain(..length);
         }
-        Poll::Ready(Ok(()))
     }
 
     /// Gives the session what has come, and says how much; 0 at the end.
@@ -129,15 +141,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tls<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Tls<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            // The session takes less than all, or nothing, until some of it was sent.
-            let length = self.session.writer().write(buf)?;
-            let sent = self.poll_send(cx)?;
-            if length > 0 || buf.is_empty() {
-                return Poll::Ready(Ok(length));
-            }
-            ready!(sent);
+        if self.outgoing.len() >= FULL {
+            ready!(self.poll_send(cx))?;
         }
+        let length = self.session.writer().write(buf)?;
+        // What does not go now goes with the next bytes, or when they are flushed.
+        let _ = self.poll_send(cx)?;
+        Poll::Ready(Ok(length))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -153,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Tls<S> {
     }
 }
 
-/// The stream as rustls reads and writes it: without waiting.
+/// The stream as rustls reads it: without waiting.
 struct Bytes<'a, 'b, S> {
     stream: &'a mut S,
     cx: &'a mut Context<'b>,
@@ -166,19 +176,6 @@ impl<S: AsyncRead + Unpin> Read for Bytes<'_, '_, S> {
             Poll::Ready(result) => result.map(|()| buf.filled().len()),
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Write for Bytes<'_, '_, S> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match Pin::new(&mut *self.stream).poll_write(self.cx, buf) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

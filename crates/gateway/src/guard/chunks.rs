@@ -107,7 +107,7 @@ mod tests {
         for body in [
             "0\r\n\r\n",
             "5\r\nhello\r\n0\r\n\r\n",
-            "A;name=\"a b\"\r\n\r\n0\r\n\r\n\r\n1\r\n0\r\n000\r\n\r\n",
+            "A;name=\"a b\"\r\n\r\n0\r\n\r\n\r\n1\r\n000\r\n\r\n",
             "2\r\n\r\n\r\n0\r\nx: y\r\nz:\r\n\r\n",
         ] {
             let more = format!("{body}GET");

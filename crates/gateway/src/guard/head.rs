@@ -135,7 +135,8 @@ impl Head {
                 }
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                if std::mem::replace(&mut self.chunked, true) || !value.eq_ignore_ascii_case(b"chunked") {
+                let repeated = std::mem::replace(&mut self.chunked, true);
+                if repeated || !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(Fault::Malformed("Transfer-Encoding is something else than one `chunked`"));
                 }
             }
@@ -195,7 +196,7 @@ mod tests {
     fn heads_that_mean_one_thing_pass() {
         let of = |head: &str| read(head).unwrap().map(|passed| (passed.len, passed.framing, passed.upgrade));
         let whole = |head: &str, framing, upgrade| {
-            assert_eq!(of(head), Some((head.len(), framing, upgrade)), "{head}")
+            assert_eq!(of(head), Some((head.len(), framing, upgrade)), "{head}");
         };
         whole("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Framing::Length(0), false);
         whole("\r\nGET / HTTP/1.0\r\n\r\n", Framing::Length(0), false);

@@ -33,7 +33,12 @@ impl Download {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        let body = Pin::new(&mut self.body);
+        // Who takes a frame asks for the next one, and then the connection is polled.
+        let frame = match &self.link {
+            Some((link, _)) => link.muted(|| body.poll_frame(cx)),
+            None => body.poll_frame(cx),
+        };
         let over = match &frame {
             Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
             Poll::Ready(_) => true,

@@ -1,11 +1,14 @@
 //! A connection to an upstream, driven by whoever has it.
 //!
 //! hyper's connection is a future that usually gets a task of its own. Here it has none: who waits for a response or
-//! for a part of its body polls it. A request then wakes one task, and not two in turns.
+//! for a part of its body polls it. A request then wakes one task, and not two in turns. And since that task looks at
+//! both ends of hyper's channels anyway, a [`Relay`] keeps them from waking it once more.
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,8 +28,42 @@ pub(crate) struct Link {
     sender: SendRequest<Upload>,
     connection: Connection<TokioIo<Socket>, Upload>,
     timer: Timer,
+    relay: Arc<Relay>,
+    /// The relay, as the connection knows it.
+    waker: Waker,
     /// When it was last of use.
     pub(super) used: Instant,
+}
+
+/// Whom the connection wakes.
+#[derive(Debug, Default)]
+struct Relay {
+    task: Mutex<Option<Waker>>,
+    muted: AtomicBool,
+}
+
+impl Relay {
+    fn set(&self, task: Option<&Waker>) {
+        let mut set = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&mut *set, task) {
+            (Some(old), Some(new)) => old.clone_from(new),
+            (set, task) => *set = task.cloned(),
+        }
+    }
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.muted.load(Ordering::Relaxed)
+            && let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            task.wake_by_ref();
+        }
+    }
 }
 
 /// Why there is no response, and the request if nothing of it was written.
@@ -40,7 +77,9 @@ impl Link {
     pub(super) async fn new(socket: Socket) -> Result<Box<Self>, Failure> {
         let handshake = Builder::new().handshake(TokioIo::new(socket)).await;
         let (sender, connection) = handshake.map_err(Failure::Lost)?;
-        Ok(Box::new(Self { sender, connection, timer: Timer::default(), used: Instant::now() }))
+        let relay = Arc::<Relay>::default();
+        let waker = Waker::from(relay.clone());
+        Ok(Box::new(Self { sender, connection, timer: Timer::default(), relay, waker, used: Instant::now() }))
     }
 
     /// Sends a request and waits for the head of its response, for at most `timeout` while it is the upstream's turn.
@@ -51,13 +90,14 @@ impl Link {
     ) -> Result<Response<Incoming>, Box<Error>> {
         let begun = Instant::now();
         let upload = request.body().clone();
-        let Self { sender, connection, timer, .. } = self;
+        let Self { sender, connection, timer, relay, waker, .. } = self;
         // The response is ready in the poll of the connection that reads it, so nobody has to be woken for it. Without
         // the runtime's budget, because that would want to wake somebody.
         let mut response = pin!(tokio::task::coop::unconstrained(sender.try_send_request(request)));
-        let mut quiet = Context::from_waker(Waker::noop());
         poll_fn(|cx| {
-            let ended = connection.poll_without_shutdown(cx);
+            relay.set(Some(cx.waker()));
+            let ended = connection.poll_without_shutdown(&mut Context::from_waker(waker));
+            let mut quiet = Context::from_waker(Waker::noop());
             if let Poll::Ready(result) = response.as_mut().poll(&mut quiet) {
                 return Poll::Ready(result.map_err(|mut error| {
                     let unsent = error.take_message();
@@ -81,7 +121,22 @@ impl Link {
 
     /// Reads and writes what can be; ready when the connection is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.connection.poll_without_shutdown(cx)
+        self.relay.set(Some(cx.waker()));
+        self.connection.poll_without_shutdown(&mut Context::from_waker(&self.waker))
+    }
+
+    /// Does something that wakes the connection, for somebody who will poll it anyway.
+    pub(super) fn muted<T>(&self, how: impl FnOnce() -> T) -> T {
+        self.relay.muted.store(true, Ordering::Relaxed);
+        let result = how();
+        self.relay.muted.store(false, Ordering::Relaxed);
+        result
+    }
+
+    /// Wakes nobody until it is polled again.
+    pub(super) fn rest(&mut self) {
+        self.relay.set(None);
+        self.used = Instant::now();
     }
 
     /// Whether it can take another request.

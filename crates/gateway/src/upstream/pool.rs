@@ -18,7 +18,10 @@ pub(crate) struct Pool(Mutex<HashMap<Address, Arc<Shelf>>>);
 
 /// What waits for one upstream.
 #[derive(Debug, Default)]
-pub(crate) struct Shelf(Mutex<Vec<Box<Link>>>);
+pub(crate) struct Shelf(Mutex<Links>);
+
+// Boxed, because it comes and goes with each request, and is large.
+type Links = Vec<Box<Link>>;
 
 impl Pool {
     /// The shelf for this upstream.
@@ -42,7 +45,7 @@ impl Pool {
 }
 
 impl Shelf {
-    fn links(&self) -> MutexGuard<'_, Vec<Box<Link>>> {
+    fn links(&self) -> MutexGuard<'_, Links> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -53,7 +56,7 @@ impl Shelf {
 
     /// Keeps a connection for the next request.
     pub(super) fn put(&self, mut link: Box<Link>) {
-        link.used = Instant::now();
+        link.rest();
         let mut links = self.links();
         if links.len() < MAX_IDLE {
             links.push(link);

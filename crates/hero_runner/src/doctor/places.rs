@@ -1,27 +1,34 @@
-//! Folders, sockets and the server.
+//! Folders, sockets, the server, its gateway and its pages.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use api::paths;
 use rustix::fs::{Access, access, statvfs};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use super::Check;
-use crate::lifecycle::{Probe, probe};
+use crate::lifecycle::{self, Probe, probe, ui};
 use crate::{Context, text};
 
 /// Below this the history soon has no room.
 const LITTLE_SPACE: u64 = 1 << 30;
+/// A status line is shorter.
+const LINE_MAX: u64 = 1024;
 
 pub(super) async fn checks(context: &Context) -> Vec<Check> {
     let socket = context.client.socket();
-    vec![
+    let mut checks = vec![
         socket_dir(socket.parent().unwrap_or(Path::new("/"))),
         socket_path(socket),
         state_dir(&paths::state_dir(&paths::process_env)),
         server(context).await,
-        journal(),
-    ]
+    ];
+    checks.extend(gateway(context).await);
+    checks.push(pages(context).await);
+    checks.push(journal());
+    checks
 }
 
 /// The folder itself, or the nearest one above it that exists.
@@ -109,6 +116,46 @@ async fn server(context: &Context) -> Check {
     }
 }
 
+/// Whether the gateway answers where the server says that it listens; nothing where the server says nothing.
+async fn gateway(context: &Context) -> Option<Check> {
+    let address = lifecycle::gateway(&context.client).await?;
+    let authority = address.strip_prefix("http://").unwrap_or(&address).trim_end_matches('/');
+    let answer = tokio::time::timeout(lifecycle::ANSWER, first_line(authority)).await;
+    Some(match answer {
+        Ok(Ok(line)) if line.starts_with("HTTP/1.") => Check::ok("gateway", format!("{address} answers")),
+        Ok(Ok(_)) => {
+            Check::fail("gateway", format!("{address} does not speak HTTP"), "another program has its port")
+        }
+        Ok(Err(error)) => {
+            let hint = "the server's log says why it does not listen";
+            Check::fail("gateway", format!("{address}: {error}"), hint)
+        }
+        Err(_) => Check::fail("gateway", format!("{address} does not answer"), "the server's log says more"),
+    })
+}
+
+/// The first line of the answer to a request.
+async fn first_line(authority: &str) -> std::io::Result<String> {
+    let mut stream = BufReader::new(TcpStream::connect(authority).await?).take(LINE_MAX);
+    let request = format!("GET / HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
+    stream.get_mut().write_all(request.as_bytes()).await?;
+    let mut line = String::new();
+    stream.read_line(&mut line).await?;
+    Ok(line)
+}
+
+async fn pages(context: &Context) -> Check {
+    let hint = "`hero_runner --start` starts them, where hero_runner_ui is installed beside the server";
+    match ui::look(&ui::client(context)).await {
+        Probe::Answers(health) => Check::ok("pages", format!("version {} answers", health.version)),
+        Probe::Missing => Check::warn("pages", "do not run", hint),
+        Probe::Stale => Check::warn("pages", "do not run; their socket is left over", hint),
+        Probe::Silent(why) => {
+            Check::warn("pages", format!("do not answer: {why}"), "`hero_runner --stop`, then --start")
+        }
+    }
+}
+
 fn journal() -> Check {
     let socket = Path::new("/run/systemd/journal/socket");
     if socket.metadata().is_ok_and(|meta| meta.file_type().is_socket()) {
@@ -141,6 +188,25 @@ mod tests {
     fn a_socket_path_has_an_end() {
         assert_eq!(socket_path(Path::new(&"x".repeat(107))).level, Level::Ok);
         assert_eq!(socket_path(Path::new(&"x".repeat(108))).level, Level::Fail);
+    }
+
+    #[tokio::test]
+    async fn a_gateway_is_told_from_a_stranger_and_from_nobody() {
+        use tokio::net::TcpListener;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 512];
+            let count = stream.read(&mut request).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            String::from_utf8_lossy(&request[..count]).into_owned()
+        };
+        let (line, request) = tokio::join!(first_line(&address), serve);
+        assert_eq!(line.unwrap(), "HTTP/1.1 200 OK\r\n");
+        assert!(request.contains(&format!("host: {address}\r\n")), "{request}");
+        drop(listener);
+        assert!(first_line(&address).await.is_err());
     }
 
     #[test]

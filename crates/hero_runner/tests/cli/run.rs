@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::fake::{Answer, Fake, Seen};
 
-fn sse(lines: &[(LogKind, &str)], outcome: &Outcome) -> String {
+pub(crate) fn sse(lines: &[(LogKind, &str)], outcome: &Outcome) -> String {
     let mut text = "event: state\ndata: {\"state\":\"running\"}\n\n".to_owned();
     for (seq, (kind, line)) in lines.iter().enumerate() {
         let line = LogLine {
@@ -102,6 +102,21 @@ fn the_request_says_what_the_arguments_say() {
         "z",
     ]);
     assert_eq!((seen.code, seen.out.as_str(), seen.err.as_str()), (Some(0), "ses-9\n", ""));
+}
+
+#[test]
+fn connections_are_granted_one_by_one_or_all() {
+    let fake = Fake::new(|ask| {
+        let granted = &ask.params["permissions"]["net"];
+        let id = if granted == &json!(true) { "ses-any" } else { "ses-some" };
+        assert!(id == "ses-any" || granted == &json!(["example.org:443", "[::1]:*"]), "{}", ask.params);
+        Answer::Result(json!({ "session_id": id }))
+    });
+    let seen = fake.run(&["run", "-d", "--net", "Example.org:443", "--net", "[::1]:*", "hello"]);
+    assert_eq!(seen.out, "ses-some\n", "{}", seen.err);
+    assert_eq!(fake.run(&["run", "-d", "--net", "a:1", "--net", "any", "hello"]).out, "ses-any\n");
+    let wrong = fake.run(&["run", "--net", "example.org", "hello"]);
+    assert!(wrong.code == Some(2) && wrong.err.contains("host:port"), "{wrong:?}");
 }
 
 #[test]

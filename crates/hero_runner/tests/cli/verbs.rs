@@ -170,6 +170,7 @@ fn doctor_tells_what_to_do_and_never_needs_a_server() {
     assert_eq!(seen.code, Some(i32::from(fails)));
     let text = fake.run(&["doctor"]);
     assert!(text.out.contains("warn  server") && !text.out.contains('\x1b'), "{}", text.out);
+    assert!(text.out.contains("warn  pages") && !text.out.contains("gateway "), "{}", text.out);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use gateway::{Body, Call, Refusal, Respond};
 use http::{Response, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 use supervisor::{SessionHandle, Wiring};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -75,7 +76,9 @@ async fn respond(
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    let length = if more { announced } else { Some(ahead.len() as u64) };
+    // A request without a body has no length either.
+    let whole = (announced.is_some() || !ahead.is_empty()).then_some(ahead.len() as u64);
+    let length = if more { announced } else { whole };
     let mut start = request(&declaration);
     start.env_vars.extend(environment(&call, length));
     start.timeout_ms = Some(limit.as_millis() as u64);
@@ -115,8 +118,11 @@ async fn respond(
         }
     };
     lock(&service.view).used = std::time::Instant::now();
-    let mut response =
-        Response::builder().status(head.status).body(gateway::body(output(stdout, got.freeze(), running)));
+    let mut response = Response::builder().status(head.status).body(Body::new(StreamBody::new(output(
+        stdout,
+        got.freeze(),
+        running,
+    ))));
     if let Ok(response) = &mut response {
         *response.headers_mut() = head.headers;
     }
@@ -190,13 +196,14 @@ fn output(
     stdout: pipe::Receiver,
     first: Bytes,
     running: Running,
-) -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
+) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, std::io::Error>> + Send + 'static {
     futures_util::stream::unfold(
         (stdout, first, Some(running)),
         |(mut stdout, mut first, running)| async move {
             let mut running = running?;
             if !first.is_empty() {
-                return Some((Ok(first.split_to(first.len())), (stdout, first, Some(running))));
+                let rest = std::mem::take(&mut first);
+                return Some((Ok(Frame::data(rest)), (stdout, first, Some(running))));
             }
             let mut bytes = BytesMut::with_capacity(16 * 1024);
             match stdout.read_buf(&mut bytes).await {
@@ -212,7 +219,7 @@ fn output(
                         )),
                     }
                 }
-                Ok(_) => Some((Ok(bytes.freeze()), (stdout, first, Some(running)))),
+                Ok(_) => Some((Ok(Frame::data(bytes.freeze())), (stdout, first, Some(running)))),
                 Err(error) => Some((Err(error), (stdout, first, None))),
             }
         },

@@ -96,11 +96,11 @@ impl Schedules {
     /// their counters; others begin anew: an interval's first call is one interval from now. One that cannot be called
     /// or has no times, which [`check`] would have refused, is left out.
     pub fn set(&self, service: &str, prefix: &str, schedules: &[Schedule]) {
-        let now = self.shared.now();
-        let ids = self.shared.table().set(service, prefix, schedules, now);
-        if !ids.is_empty() {
-            self.shared.keeper.declare(ids);
+        let declared = table::read(service, prefix, schedules, self.shared.now());
+        if !declared.is_empty() {
+            self.shared.keeper.declare(declared.iter().map(|(id, _)| id.clone()).collect());
         }
+        self.shared.table().set(service, declared);
         self.shared.changed.notify_one();
     }
 

@@ -1,9 +1,8 @@
 //! When a schedule is due: decisions, told what the clocks say, and without a clock of their own.
 
 use api::schedule::Schedule;
-use jiff::civil::DateTime;
 
-use super::calendar::{Calendar, Due};
+use super::calendar::Calendar;
 
 /// The longest that the wall clock is not looked at, in milliseconds.
 const LOOK: u64 = 30_000;
@@ -49,8 +48,8 @@ pub(super) struct Every {
 #[derive(Debug, Clone)]
 pub(super) struct Dated {
     calendar: Calendar,
-    /// What comes next.
-    due: Option<Due>,
+    /// When the next call is due, in milliseconds since the Unix epoch.
+    due: Option<i64>,
     /// The latest that the wall clock has shown since it was trusted.
     latest: i64,
     /// The clocks when they were looked at last.
@@ -97,7 +96,7 @@ impl Rhythm {
             Self::Every(every) => {
                 now.wall.checked_add(i64::try_from(every.due.saturating_sub(now.steady)).ok()?)?
             }
-            Self::Calendar(dated) => dated.due?.at,
+            Self::Calendar(dated) => dated.due?,
         };
         u64::try_from(at).ok()
     }
@@ -116,7 +115,7 @@ impl Every {
 
 impl Dated {
     fn new(calendar: Calendar, now: Now) -> Self {
-        let due = calendar.next(DateTime::MIN, now.wall);
+        let due = calendar.next(now.wall);
         Self { calendar, due, latest: now.wall, seen: now }
     }
 
@@ -129,11 +128,11 @@ impl Dated {
         if self.latest.saturating_sub(now.wall) >= SET_BACK {
             *self = Self::new(self.calendar.clone(), now);
         }
-        let fire = self.due.is_some_and(|due| now.wall >= due.at);
-        if let Some(due) = self.due.filter(|_| fire) {
-            self.due = self.calendar.next(due.civil, now.wall);
+        let fire = self.due.is_some_and(|due| now.wall >= due);
+        if fire {
+            self.due = self.calendar.next(now.wall);
         }
-        let rest = self.due.map_or(LOOK, |due| due.at.abs_diff(now.wall));
+        let rest = self.due.map_or(LOOK, |due| due.abs_diff(now.wall));
         Step { fire, wake: now.steady.saturating_add(rest.clamp(1, LOOK)) }
     }
 }

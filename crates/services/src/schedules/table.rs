@@ -50,14 +50,37 @@ struct Entry {
     skipped: u64,
 }
 
+/// A schedule as it is declared.
 #[derive(Debug)]
-struct Declared {
+pub(super) struct Declared {
     service: String,
     schedule: Schedule,
     call: Arc<Call>,
     rhythm: Rhythm,
     /// When to look at the rhythm again, on the steady clock.
     wake: u64,
+}
+
+/// Reads the declarations of a service; one that cannot be called or has no times is left out. May touch the disk for
+/// time zones, so that nobody holds a table meanwhile.
+pub(super) fn read(service: &str, prefix: &str, schedules: &[Schedule], now: Now) -> Vec<(String, Declared)> {
+    let one = |id: &str, schedule: &Schedule| -> Result<Declared, (&'static str, String)> {
+        Ok(Declared {
+            service: service.to_owned(),
+            schedule: schedule.clone(),
+            call: Arc::new(Call::new(id, prefix, schedule)?),
+            rhythm: Rhythm::new(schedule, now)?,
+            wake: now.steady,
+        })
+    };
+    let mut declared = Vec::new();
+    for (id, schedule) in ids(service, schedules).into_iter().zip(schedules) {
+        match one(&id, schedule) {
+            Ok(new) => declared.push((id, new)),
+            Err((key, why)) => tracing::warn!(id, key, why, "a schedule is left out"),
+        }
+    }
+    declared
 }
 
 /// The one call that waits for the one that is under way: because it is due, or because somebody asked for it.
@@ -89,48 +112,22 @@ impl Table {
         }
     }
 
-    /// Declares all schedules of a service, and answers their ids. Those that did not change stay as they are; one that
-    /// did begins anew, except that a call that is under way goes on to its end.
-    pub(super) fn set(
-        &mut self,
-        service: &str,
-        prefix: &str,
-        schedules: &[Schedule],
-        now: Now,
-    ) -> Vec<String> {
-        let ids = ids(service, schedules);
-        let kept: HashSet<&String> = ids.iter().collect();
-        self.take_away(service, |id| !kept.contains(id));
-        let mut declared = Vec::new();
-        for (id, schedule) in ids.iter().zip(schedules) {
-            let call = match Call::new(id, prefix, schedule) {
-                Ok(call) => Arc::new(call),
-                Err((key, why)) => {
-                    tracing::warn!(id, key, why, "a schedule cannot be called");
-                    self.take_away(service, |other| other == id);
-                    continue;
-                }
-            };
-            let entry = self.entries.entry(id.clone()).or_default();
+    /// Declares all schedules of a service. Those that did not change stay as they are; one that did begins anew, except
+    /// that a call that is under way goes on to its end.
+    pub(super) fn set(&mut self, service: &str, declared: Vec<(String, Declared)>) {
+        let ids: HashSet<String> = declared.iter().map(|(id, _)| id.clone()).collect();
+        self.take_away(service, |id| !ids.contains(id));
+        for (id, new) in declared {
+            let entry = self.entries.entry(id).or_default();
             match &mut entry.declared {
-                Some(known) if known.schedule == *schedule => known.call = call,
-                _ => match Rhythm::new(schedule, now) {
-                    Ok(rhythm) => {
-                        let (service, schedule) = (service.to_owned(), schedule.clone());
-                        entry.declared = Some(Declared { service, schedule, call, rhythm, wake: now.steady });
-                        (entry.runs, entry.skipped) = (0, 0);
-                        entry.waiting.take_if(|waiting| !waiting.manual);
-                    }
-                    Err((key, why)) => {
-                        tracing::warn!(id, key, why, "a schedule has no times");
-                        self.take_away(service, |other| other == id);
-                        continue;
-                    }
-                },
+                Some(known) if known.schedule == new.schedule => known.call = new.call,
+                _ => {
+                    entry.declared = Some(new);
+                    (entry.runs, entry.skipped) = (0, 0);
+                    entry.waiting.take_if(|waiting| !waiting.manual);
+                }
             }
-            declared.push(id.clone());
         }
-        declared
     }
 
     /// Forgets a service.

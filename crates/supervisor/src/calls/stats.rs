@@ -57,6 +57,9 @@ impl Supervisor {
             zygote_rss_kb: zygote_pid.and_then(rss_kb),
             engine,
             memory,
+            // Whoever has services adds theirs.
+            services: std::collections::BTreeMap::new(),
+            gateway: api::stats::GatewayStats::default(),
         }
     }
 
