@@ -21,6 +21,23 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("a socket has an address").port()
 }
 
+/// What a `service.json` says: this prefix, a port that is free unless the rest says where it listens or that it is a
+/// handler, and the rest.
+///
+/// # Panics
+/// When the rest is no object.
+#[must_use]
+pub fn spec(prefix: &str, rest: Value) -> Value {
+    let mut spec = json!({ "prefix": prefix });
+    for (key, value) in rest.as_object().expect("a declaration is an object") {
+        spec[key] = value.clone();
+    }
+    if ["url", "port"].iter().all(|key| spec.get(key).is_none()) && spec["kind"] != "handler" {
+        spec["port"] = json!("auto");
+    }
+    spec
+}
+
 impl Server {
     /// Its folder of services, when it was set up with some.
     #[must_use]

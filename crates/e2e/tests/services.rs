@@ -1,7 +1,7 @@
 //! Services as they are declared: what works as it stands, and what is refused without keeping back the others.
 
-use e2e::services::{free_port, get};
-use e2e::{Door, Server, Setup, Value, ask, json, patience};
+use e2e::services::{free_port, spec};
+use e2e::{Folder, Setup, Value, json, places};
 
 #[test]
 fn the_first_example_works_as_it_stands() {
@@ -37,16 +37,13 @@ fn the_first_example_works_as_it_stands() {
     assert!(server.problems().is_empty());
 }
 
-/// A service of the guest `hello` with this more in its declaration.
+/// A service of the guest `hello`, with this more in its declaration.
 fn hello(prefix: &str, more: Value) -> Value {
-    let mut spec = json!({ "prefix": prefix, "module": "hello" });
+    let mut rest = json!({ "module": "hello" });
     for (key, value) in more.as_object().into_iter().flatten() {
-        spec[key] = value.clone();
+        rest[key] = value.clone();
     }
-    if !(spec.get("url").is_some() || spec.get("port").is_some() || spec.get("kind").is_some()) {
-        spec["port"] = json!("auto");
-    }
-    spec
+    spec(prefix, rest)
 }
 
 #[test]
@@ -135,7 +132,7 @@ fn what_cannot_start_says_why_and_starts_when_it_can() {
 #[test]
 fn a_declaration_gives_environment_arguments_and_folders() {
     // Its own folder is where relative paths begin.
-    let folder = e2e::Folder::new();
+    let folder = Folder::new();
     let own = folder.path().join("services/cgi_echo");
     std::fs::create_dir_all(own.join("config")).unwrap();
     std::fs::create_dir(own.join("data")).unwrap();
@@ -143,7 +140,7 @@ fn a_declaration_gives_environment_arguments_and_folders() {
         "prefix": "cgi", "kind": "handler", "env": { "GREETING": "hi", "PORT": "1" }, "dirs": [{ "host": "data" }]
     });
     std::fs::write(own.join("config/service.json"), spec.to_string()).unwrap();
-    let guest = e2e::places::guest("cgi_echo");
+    let guest = places::guest("cgi_echo");
     std::fs::copy(guest, folder.path().join("services/cgi_echo.wasm")).unwrap();
     let services = folder.path().join("services");
     let setup = Setup::new().set("services", true).set("gateway_listen", "127.0.0.1:0").services(services);

@@ -74,7 +74,6 @@ where
     let mut stopped = pin!(client.core.stop.cancelled());
     let mut timer = Timer::default();
     let ended = std::future::poll_fn(|cx| {
-        client.core.counters.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             return Poll::Ready(Some(result));
         }
@@ -87,8 +86,7 @@ where
         }
         Poll::Pending
     });
-    let mut ended = ended.await; eprintln!("polls {} reqs {} connects {} reused {}", client.core.counters.refused_connections(), client.core.counters.requests(2), client.core.counters.upstream_connects(), client.core.counters.upstream_reused());
-
+    let mut ended = ended.await;
     if ended.is_none() {
         close(connection.as_mut());
         ended = tokio::select! {

@@ -32,8 +32,7 @@ pub(crate) async fn serve(
     // Behind such a request the guard has let go of the connection.
     let wild = http_1 && request.headers().get_all(UPGRADE).iter().any(|value| is_upgrade(value.as_bytes()));
     let html = request.headers().contains_key(http::header::ACCEPT) && prefers_html(request.headers());
-    let fut = route(&client, request, &mut busy); static ONCE: std::sync::Once = std::sync::Once::new(); ONCE.call_once(|| eprintln!("route future {} bytes", std::mem::size_of_val(&fut)));
-    let mut response = match fut.await {
+    let mut response = match route(&client, request, &mut busy).await {
         Ok(response) => response,
         Err(answer) => answer.respond(html),
     };

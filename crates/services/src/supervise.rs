@@ -334,5 +334,5 @@ async fn connection(public: Option<Public>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
