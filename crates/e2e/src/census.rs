@@ -127,6 +127,15 @@ pub fn status(pid: u32, field: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
+/// The processor time of a process so far, in ticks, of which a second has 100.
+#[must_use]
+pub fn cpu_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    let [user, system] = [11, 12].map(|field| fields.get(field)?.parse::<u64>().ok());
+    Some(user? + system?)
+}
+
 /// The resident memory of a process in KiB.
 #[must_use]
 pub fn resident_kb(pid: u32) -> Option<u64> {

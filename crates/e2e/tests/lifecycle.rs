@@ -104,14 +104,14 @@ fn starts_at_the_same_time_are_one_server() {
 #[test]
 fn a_server_that_was_killed_is_told_from_one_that_never_ran_and_is_started_again() {
     let place = Place::new();
-    assert_eq!(place.code(&["--start"]), Some(0));
+    assert_eq!(place.code(&["--start", "--no-ui"]), Some(0));
     assert_eq!(place.code(&["run", "hello"]), Some(0));
     e2e::until_on_disk(&place.folder.path().join("state"), "hello, world");
     e2e::signal_to(place.servers()[0], Signal::SIGKILL);
     eventually("nothing of it is left", || census::living_in(place.folder.path()).is_empty().then_some(()));
     assert!(place.socket().exists());
     assert_eq!(place.code(&["--status"]), Some(1), "dead, and its socket is left");
-    assert_eq!(place.code(&["--start"]), Some(0));
+    assert_eq!(place.code(&["--start", "--no-ui"]), Some(0));
     let sessions = place.json(&["ps", "-a", "-o", "json"]);
     assert!(sessions.to_string().contains("hello"), "the history is there: {sessions:#}");
     e2e::signal_to(place.servers()[0], Signal::SIGKILL);
@@ -124,11 +124,11 @@ fn a_server_that_was_killed_is_told_from_one_that_never_ran_and_is_started_again
 #[test]
 fn stopping_ends_sessions_that_do_not_end_by_themselves() {
     let place = Place::new();
-    assert_eq!(place.code(&["--start"]), Some(0));
+    assert_eq!(place.code(&["--start", "--no-ui"]), Some(0));
     let id = String::from_utf8(place.run(&["run", "-d", "faulty_spin"]).stdout).unwrap().trim().to_owned();
     assert_eq!(place.code(&["--stop", "--timeout", "2s"]), Some(0));
     eventually("nothing of it is left", || census::living_in(place.folder.path()).is_empty().then_some(()));
-    assert_eq!(place.code(&["--start"]), Some(0));
+    assert_eq!(place.code(&["--start", "--no-ui"]), Some(0));
     let shown = place.json(&["inspect", &id, "-o", "json"]);
     // Cancelled, or interrupted when the server was in a hurry: it has ended and is remembered.
     assert!(matches!(shown["session"]["state"].as_str(), Some("cancelled" | "failed")), "{shown:#}");
@@ -139,12 +139,12 @@ fn stopping_ends_sessions_that_do_not_end_by_themselves() {
 fn a_server_that_cannot_start_says_why() {
     let mut place = Place::new();
     place.setup = place.setup.clone().set("spare_min", 9).set("spare_max", 1);
-    let output = place.run(&["--start"]);
+    let output = place.run(&["--start", "--no-ui"]);
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("spare_min"), "{told}");
     place.setup = Setup::new().env("HERO_SOCKET_DIR", format!("/tmp/{}", "x".repeat(120)));
-    let output = place.run(&["--start"]);
+    let output = place.run(&["--start", "--no-ui"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("107"), "{output:?}");
 }

@@ -92,6 +92,8 @@ pub(crate) fn parse(text: &str) -> Result<ServiceSpec, Fault> {
         // For an unknown key the path may end above it; the message names it.
         let unknown = reason.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
         let key = match (key.as_str(), unknown) {
+            // What is no JSON has no keys.
+            ("?", _) => None,
             (".", Some(unknown)) => Some(unknown.to_owned()),
             (".", None) => None,
             (path, Some(unknown)) if !path.ends_with(unknown) => Some(format!("{path}.{unknown}")),
@@ -338,7 +340,7 @@ mod tests {
                 r#"{"prefix":"n","port":8,"schedules":[{"endpoint":"x","interval_secs":1}]}"#,
                 Some(("schedules[0].endpoint", "")),
             ),
-            ("o_json", r#"{"prefix":"#, Some(("", "EOF"))),
+            ("o_json", r#"{"prefix":"#, Some(("prefix", "EOF"))),
             ("p_one", r#"{"prefix":"p","port":9,"requires":["q_two"]}"#, Some(("requires", "itself"))),
             ("q_two", r#"{"prefix":"q","port":10,"requires":["p_one"]}"#, Some(("requires", ""))),
             ("r_handler", r#"{"prefix":"r","kind":"handler"}"#, None),

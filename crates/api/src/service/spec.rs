@@ -13,6 +13,9 @@ use crate::session::DirGrant;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSpec {
+    /// Where the schema is, for editors; it is not looked at.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// Where the gateway serves it: `/<prefix>/…`. One or several segments of `a-z A-Z 0-9 . _ ~ -`.
     pub prefix: String,
     /// The address that the module listens on, `http://127.0.0.1:<port>`. Instead of `port`.
