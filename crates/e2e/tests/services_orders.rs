@@ -125,7 +125,7 @@ fn one_that_nobody_asks_rests_and_the_next_request_wakes_it() {
 }
 
 #[test]
-fn one_that_rests_is_there_for_who_requires_it_and_for_who_starts_it() {
+fn one_that_rests_does_not_keep_back_who_requires_it() {
     let services = [
         ("rests", spec("rests", json!({ "module": "hello", "idle_timeout_secs": 1 }))),
         ("needs", spec("needs", json!({ "module": "hello", "requires": ["rests"], "enabled": false }))),
@@ -134,12 +134,21 @@ fn one_that_rests_is_there_for_who_requires_it_and_for_who_starts_it() {
     server.until_service("rests", "idle");
     server.order("service_start", "needs");
     server.until_service("needs", "ready");
-    server.until_service("rests", "idle");
-    server.order("service_start", "rests");
-    server.until_service("rests", "ready");
-    server.until_service("rests", "idle");
-    server.order("service_restart", "rests");
-    server.until_service("rests", "ready");
+}
+
+#[test]
+fn one_that_rests_starts_when_somebody_says_so() {
+    let services = [("hello", spec("hello", json!({ "module": "hello", "idle_timeout_secs": 1 })))];
+    let server = Setup::with_services(&services).start();
+    for order in ["service_start", "service_restart"] {
+        server.until_service("hello", "idle");
+        server.order(order, "hello");
+        server.until_service("hello", "ready");
+    }
+    server.until_service("hello", "idle");
+    server.order("service_stop", "hello");
+    assert_eq!(server.service("hello")["state"], "stopped");
+    assert_eq!(server.via("/hello/hello").status, 503, "one that was stopped is not woken");
 }
 
 #[test]
@@ -147,7 +156,13 @@ fn one_whose_client_keeps_its_connection_does_not_rest_in_the_middle_of_a_reques
     let services = [("clock", spec("clock", json!({ "module": "clock", "idle_timeout_secs": 1 })))];
     let server = Setup::with_services(&services).start();
     server.until_service("clock", "ready");
-    assert_eq!(server.text_via("/clock/slow?ms=2500"), "after 2500 ms\n", "through the gateway");
-    server.until_service("clock", "idle");
-    assert_eq!(server.text_of("clock", "/slow?ms=2500"), "after 2500 ms\n", "straight");
+    assert_eq!(server.text_via("/clock/slow?ms=2500"), "after 2500 ms\n");
+}
+
+#[test]
+fn one_that_is_asked_straight_does_not_rest_either() {
+    let services = [("clock", spec("clock", json!({ "module": "clock", "idle_timeout_secs": 1 })))];
+    let server = Setup::with_services(&services).start();
+    server.until_service("clock", "ready");
+    assert_eq!(server.text_of("clock", "/slow?ms=2500"), "after 2500 ms\n");
 }

@@ -11,7 +11,9 @@ async fn bodies_pass_with_the_framing_that_they_came_with() {
     let request = next(&mut seen).await;
     assert_eq!((request.field("content-length"), request.text().as_str()), (Some("5"), "hello"));
 
-    client.call("GET /api HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
+    client
+        .call("GET /api HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        .await;
     let request = next(&mut seen).await;
     assert_eq!((request.field("content-length"), request.text().as_str()), (None, "5\r\nhello\r\n0\r\n\r\n"));
 
@@ -115,7 +117,8 @@ async fn an_upstream_that_does_not_know_the_question_gets_the_body_all_the_same(
 
 #[tokio::test]
 async fn interim_responses_are_skipped() {
-    let response = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let response =
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let (address, _seen) = answering(response).await;
     let bed = Bed::before(address).await;
     let mut client = bed.connect().await;

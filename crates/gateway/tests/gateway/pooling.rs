@@ -66,7 +66,10 @@ async fn a_request_that_was_read_and_dropped_is_repeated_if_that_is_safe() {
         ("POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello".to_owned(), false),
         ("PUT /api HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello".to_owned(), false),
         // Without its body it was no request yet.
-        ("POST /api HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n".to_owned(), true),
+        (
+            "POST /api HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n".to_owned(),
+            true,
+        ),
     ] {
         let (stage, address) = Stage::new().await;
         let bed = Bed::before(address).await;
