@@ -27,13 +27,13 @@ fn is_release() -> bool {
     !e2e::places::program("hero_runner_server").to_string_lossy().contains("/debug/")
 }
 
-/// A server whose sessions of `hello` start from a template.
+/// A server whose sessions of `greet` start from a template.
 fn warm() -> Server {
     let server = Setup::new().compiling().set("spare_max", 2).start();
-    let _ = server.run(json!({ "module": "hello" }));
-    server.until_compiled("hello");
+    let _ = server.run(json!({ "module": "greet" }));
+    server.until_compiled("greet");
     eventually("a session starts warm", || {
-        let id = server.session(json!({ "module": "hello" }));
+        let id = server.session(json!({ "module": "greet" }));
         let _ = server.wait(&id);
         (server.info(&id)["start"] == "warm").then_some(())
     });
@@ -57,7 +57,7 @@ fn page_faults_of_a_session() {
     let server = warm();
     let faults = |server: &Server, start: &str| {
         least(|| {
-            let id = server.session(json!({ "module": "hello" }));
+            let id = server.session(json!({ "module": "greet" }));
             let _ = server.wait(&id);
             let info = server.info(&id);
             assert_eq!(info["start"], start);
@@ -66,8 +66,8 @@ fn page_faults_of_a_session() {
     };
     let warm = faults(&server, "warm");
     let alone = Setup::new().compiling().set("templates_max", 0).start();
-    let _ = alone.run(json!({ "module": "hello" }));
-    alone.until_compiled("hello");
+    let _ = alone.run(json!({ "module": "greet" }));
+    alone.until_compiled("greet");
     let parked = faults(&alone, "parked");
     println!("page faults: {warm} warm (at most {FAULTS}), {parked} parked (at most {FAULTS_PARKED})");
     if is_release() && memory_kb(server.zygote_pid(), "AnonHugePages:") > 0 {
@@ -123,7 +123,7 @@ fn system_calls_of_a_session() {
     let server = warm();
     // The worker that waits longest is the next.
     let template =
-        server.tree().into_iter().find(|process| census::title(process.pid).contains("template hello"));
+        server.tree().into_iter().find(|process| census::title(process.pid).contains("template greet"));
     let template = template.expect("there is a template").pid;
     let next = eventually("two workers wait", || {
         let mut workers = census::children(template);
@@ -141,7 +141,7 @@ fn system_calls_of_a_session() {
         })
     };
     let session = || {
-        let reply = server.call("session_start", json!({ "module": "hello", "wait_ms": 10_000 }));
+        let reply = server.call("session_start", json!({ "module": "greet", "wait_ms": 10_000 }));
         assert_eq!(reply["result"]["stdout"], "hello, world\n");
     };
     let worker = count(next, &session);

@@ -60,13 +60,14 @@ impl Gateway {
         // As many as can be waited for at the end.
         settings.max_connections = settings.max_connections.clamp(1, 1 << 24);
         let room = Arc::new(Semaphore::new(settings.max_connections));
+        let cut = CancellationToken::new();
         let core = Core {
             settings,
             routes,
             pool: Arc::default(),
             counters: Arc::default(),
-            stop: CancellationToken::new(),
-            cut: CancellationToken::new(),
+            stop: cut.child_token(),
+            cut,
         };
         Ok(Self { core: Arc::new(core), listeners, room })
     }

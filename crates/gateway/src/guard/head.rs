@@ -5,6 +5,9 @@ use memchr::memchr;
 /// The most fields in a head; as many as hyper takes.
 const MAX_FIELDS: usize = 100;
 
+/// The longest target that the http crate takes, in bytes.
+const MAX_TARGET: usize = u16::MAX as usize - 1;
+
 /// Why the guard let a request not through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -89,11 +92,14 @@ impl Head {
         if !method.is_some_and(|method| is_token(method) && method != super::REFUSED_METHOD.as_bytes()) {
             return Err(Fault::Malformed("the method is not a token"));
         }
-        let visible = |byte: &u8| *byte > b' ' && *byte != 0x7f && *byte != b'#';
-        if !target.is_some_and(|target| !target.is_empty() && target.iter().all(visible)) {
-            return Err(Fault::Malformed(
-                "the request's target is empty or has a character that may not be there",
-            ));
+        let target = target.unwrap_or_default();
+        if target.len() > MAX_TARGET {
+            return Err(Fault::HeadTooLarge);
+        }
+        // Nearly every target is plain; the others are left to the parser that hyper has as well.
+        let plain = target.starts_with(b"/") && target.iter().all(|byte| is_plain(*byte));
+        if !plain && (target.contains(&b'#') || http::Uri::try_from(target).is_err()) {
+            return Err(Fault::Malformed("the request's target is not a path, nor the address of one"));
         }
         self.http_11 = match version {
             Some(b"HTTP/1.1") => true,
@@ -164,6 +170,11 @@ impl Head {
 /// it, and clients that offer it with every first request go on in HTTP/1.1.
 pub(crate) fn is_upgrade(value: &[u8]) -> bool {
     !value.trim_ascii().eq_ignore_ascii_case(b"h2c")
+}
+
+/// Whether a byte of a path or query is one that RFC 3986 has there.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@?".contains(&byte)
 }
 
 /// Digits and nothing else, and few enough for every part that counts them.

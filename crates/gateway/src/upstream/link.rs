@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
@@ -73,6 +74,14 @@ pub(super) struct Error {
     pub(super) unsent: Option<Request<Upload>>,
 }
 
+impl Error {
+    fn new(mut error: TrySendError<Request<Upload>>, upload: &Upload) -> Box<Self> {
+        let unsent = error.take_message();
+        let failure = upload.fault().map_or_else(|| Failure::Lost(error.into_error()), Failure::Upload);
+        Box::new(Self { failure, unsent })
+    }
+}
+
 impl Link {
     pub(super) async fn new(socket: Socket) -> Result<Box<Self>, Failure> {
         let handshake = Builder::new().handshake(TokioIo::new(socket)).await;
@@ -84,39 +93,43 @@ impl Link {
 
     /// Sends a request and waits for the head of its response, for at most `timeout` while it is the upstream's turn.
     pub(super) async fn send(
-        &mut self,
+        mut self: Box<Self>,
         request: Request<Upload>,
         timeout: Duration,
-    ) -> Result<Response<Incoming>, Box<Error>> {
+    ) -> Result<(Response<Incoming>, Box<Self>), Box<Error>> {
         let begun = Instant::now();
         let upload = request.body().clone();
-        let Self { sender, connection, timer, relay, waker, .. } = self;
         // The response is ready in the poll of the connection that reads it, so nobody has to be woken for it. Without
         // the runtime's budget, because that would want to wake somebody.
-        let mut response = pin!(tokio::task::coop::unconstrained(sender.try_send_request(request)));
-        poll_fn(|cx| {
-            relay.set(Some(cx.waker()));
-            let ended = connection.poll_without_shutdown(&mut Context::from_waker(waker));
+        let mut response = pin!(tokio::task::coop::unconstrained(self.sender.try_send_request(request)));
+        let answered = poll_fn(|cx| {
+            let over = self.poll(cx).is_ready();
             let mut quiet = Context::from_waker(Waker::noop());
-            if let Poll::Ready(result) = response.as_mut().poll(&mut quiet) {
-                return Poll::Ready(result.map_err(|mut error| {
-                    let unsent = error.take_message();
-                    let failure =
-                        upload.fault().map_or_else(|| Failure::Lost(error.into_error()), Failure::Upload);
-                    Box::new(Error { failure, unsent })
-                }));
+            match response.as_mut().poll(&mut quiet) {
+                Poll::Ready(response) => return Poll::Ready(Some(Ok(response))),
+                Poll::Pending if over => return Poll::Ready(None),
+                Poll::Pending => {}
             }
-            if let Poll::Ready(Err(error)) = ended {
-                return Poll::Ready(Err(Box::new(Error { failure: Failure::Lost(error), unsent: None })));
+            let Some(since) = upload.upstream_since(begun) else { return Poll::Pending };
+            self.timer.poll(cx, since + timeout).map(|()| Some(Err(Failure::Timeout)))
+        });
+        let answered = match answered.await {
+            Some(Ok(response)) => response,
+            Some(Err(failure)) => return Err(Box::new(Error { failure, unsent: None })),
+            None => {
+                // It was closed before it took the request, and hands it back when it goes.
+                let Self { sender, connection, .. } = *self;
+                drop((sender, connection));
+                return match response.await {
+                    Ok(_) => Err(Box::new(Error { failure: Failure::Nonsense, unsent: None })),
+                    Err(error) => Err(Error::new(error, &upload)),
+                };
             }
-            let late =
-                upload.upstream_since(begun).is_some_and(|since| timer.poll(cx, since + timeout).is_ready());
-            if late {
-                return Poll::Ready(Err(Box::new(Error { failure: Failure::Timeout, unsent: None })));
-            }
-            Poll::Pending
-        })
-        .await
+        };
+        match answered {
+            Ok(response) => Ok((response, self)),
+            Err(error) => Err(Error::new(error, &upload)),
+        }
     }
 
     /// Reads and writes what can be; ready when the connection is over.

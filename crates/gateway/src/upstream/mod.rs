@@ -51,7 +51,7 @@ pub(crate) async fn exchange(
 ) -> Result<Reply, Failure> {
     let shelf = pool.shelf(address);
     let mut request = request;
-    if let Some(mut link) = shelf.take() {
+    if let Some(link) = shelf.take() {
         if !is_repeatable(&request) {
             // The upstream may have closed this connection already without the runtime having looked. What cannot be
             // sent twice waits until it has.
@@ -60,7 +60,7 @@ pub(crate) async fn exchange(
         // Clones of the body are the same body.
         let copy = copy(&request);
         match link.send(request, timeout).await {
-            Ok(response) => {
+            Ok((response, link)) => {
                 add(&counters.reused);
                 return Ok(Reply { response, link, shelf });
             }
@@ -69,10 +69,10 @@ pub(crate) async fn exchange(
     }
     let begun = Instant::now();
     let socket = tokio::time::timeout(timeout, Socket::connect(address)).await;
-    let mut link = Link::new(socket.map_err(|_| Failure::Timeout)?.map_err(Failure::Connect)?).await?;
+    let link = Link::new(socket.map_err(|_| Failure::Timeout)?.map_err(Failure::Connect)?).await?;
     add(&counters.connects);
     tracing::trace!(%address, took = ?begun.elapsed(), "connected to an upstream");
-    let response = link.send(request, timeout).await.map_err(|error| error.failure)?;
+    let (response, link) = link.send(request, timeout).await.map_err(|error| error.failure)?;
     Ok(Reply { response, link, shelf })
 }
 

@@ -84,21 +84,13 @@ struct Stream(Mutex<Option<mpsc::Receiver<&'static str>>>);
 
 impl Respond for Stream {
     fn respond(&self, _call: Call) -> BoxFuture<'static, Result<Response<Body>, Refusal>> {
-        let mut pieces = self.0.lock().expect("a lock").take().expect("one call");
-        Box::pin(async move {
-            let (sender, receiver) = mpsc::channel::<Result<Frame<bytes::Bytes>, std::io::Error>>(1);
-            tokio::spawn(async move {
-                while let Some(piece) = pieces.recv().await {
-                    if sender.send(Ok(Frame::data(piece.into()))).await.is_err() {
-                        return;
-                    }
-                }
-            });
-            let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
-                receiver.recv().await.map(|frame| (frame, receiver))
-            });
-            Ok(Response::new(Body::new(StreamBody::new(Box::pin(stream)))))
-        })
+        let pieces = self.0.lock().expect("a lock").take().expect("one call");
+        let stream = futures_util::stream::unfold(pieces, |mut pieces| async {
+            let piece = pieces.recv().await?;
+            Some((Ok::<_, std::io::Error>(Frame::data(bytes::Bytes::from(piece))), pieces))
+        });
+        let body = Body::new(StreamBody::new(Box::pin(stream)));
+        Box::pin(std::future::ready(Ok(Response::new(body))))
     }
 }
 

@@ -84,6 +84,9 @@ async fn lines_end_in_one_way() {
         "GET /api HTTP/2.0\r\nHost: a\r\n\r\n",
         "GET  /api HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /api#x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /api/<x> HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET api HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http:///api HTTP/1.1\r\nHost: a\r\n\r\n",
         "! * HTTP/1.1\r\nHost: a\r\n\r\n",
     ])
     .await;

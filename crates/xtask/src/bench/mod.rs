@@ -4,6 +4,7 @@
 mod chart;
 mod density;
 mod floor;
+mod gateway;
 mod guests;
 mod interpreters;
 mod jobs;
@@ -38,6 +39,9 @@ to get them:
   wasmedge   WASMEDGE_DIR or the path
   wasmtime   HERO_BENCH_WASMTIME, ~/.cache/hero_runner/bench/wasmtime or the path
   rival      built from crates/xtask/rival; needs the wasmtime command to compile its module
+  peer       built from crates/xtask/peer for wasm32-wasip2; needs the wasmtime command to serve it
+  nginx      the path, or fetched from Debian's packages into ~/.cache/hero_runner/bench
+wrk, which asks the gateway, comes from the path or is fetched in the same way.
 CPython and QuickJS are cpython.wasm and quickjs.wasm in HERO_REAL_GUESTS_DIR or ~/.cache/hero_runner/guests, as
 scripts/fetch_real_guests.sh brings them; what was compiled of them is kept in ~/.cache/hero_runner/bench.";
 
@@ -59,6 +63,9 @@ pub(crate) enum What {
     },
     /// Idle sessions in a GiB.
     Density(Options),
+    /// Requests per second to a service: straight, through the gateway, through nginx; and to a handler.
+    #[command(mut_arg("rounds", |rounds| rounds.default_value("7")))]
+    Gateway(Options),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -103,5 +110,6 @@ pub(crate) fn run(what: What) -> Result<()> {
         What::Interpreters(options) => interpreters::run(&bench(&options)?),
         What::Logs { options, lines } => logs::run(&bench(&options)?, lines),
         What::Density(options) => density::run(&bench(&options)?),
+        What::Gateway(options) => gateway::run(&bench(&options)?),
     }
 }

@@ -27,6 +27,41 @@ pub(crate) fn runs(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
+/// Whose processor time is counted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cpu {
+    pids: Vec<u32>,
+    thread: Option<&'static str>,
+}
+
+impl Cpu {
+    /// All of these processes.
+    pub(crate) fn of(pids: impl IntoIterator<Item = u32>) -> Self {
+        Self { pids: pids.into_iter().collect(), thread: None }
+    }
+
+    /// The threads of this name in a process.
+    pub(crate) fn thread(pid: u32, name: &'static str) -> Self {
+        Self { pids: vec![pid], thread: Some(name) }
+    }
+
+    /// How much it is up to now, in microseconds; not a number for nobody, and where the kernel does not count it.
+    pub(crate) fn micros(&self) -> f64 {
+        let tasks = self.pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
+        let mut nanos = None;
+        for task in tasks.flatten().flatten().map(|entry| entry.path()) {
+            let read = |file| fs::read_to_string(task.join(file)).unwrap_or_default();
+            if self.thread.is_none_or(|name| read("comm").trim() == name)
+                && let Some(more) =
+                    read("schedstat").split(' ').next().and_then(|word| word.parse::<u64>().ok())
+            {
+                nanos = Some(nanos.unwrap_or(0) + more);
+            }
+        }
+        nanos.map_or(f64::NAN, |nanos| nanos as f64 / 1000.0)
+    }
+}
+
 /// Its share of memory in kB: what it alone has, and its part of what it shares.
 pub(crate) fn pss_kb(pid: u32) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;

@@ -120,7 +120,8 @@ fn or_missing(rival: Result<Rival>, name: &str) -> Rival {
     })
 }
 
-fn wasmtime_program() -> Result<PathBuf> {
+/// The `wasmtime` command.
+pub(crate) fn wasmtime_program() -> Result<PathBuf> {
     let named = std::env::var_os("HERO_BENCH_WASMTIME").map(PathBuf::from);
     let cached = Some(places::cache()?.join("wasmtime")).filter(|path| path.exists());
     let found = named.or(cached).or_else(|| places::on_path("wasmtime"));

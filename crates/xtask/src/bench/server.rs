@@ -50,6 +50,8 @@ impl<'a> Setup<'a> {
             // What still runs when it is told to stop is of no use to anybody.
             .env("HERO_RUNNER_DRAIN_MS", "0")
             .env("HERO_RUNNER_GRACE_MS", "0")
+            // Who wants one says where; its usual port may be somebody's.
+            .env("HERO_RUNNER_GATEWAY_LISTEN", "off")
             .envs(
                 self.settings
                     .iter()
@@ -130,12 +132,17 @@ impl Server {
         Ok(())
     }
 
+    /// Its folder of modules, history and sockets.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
     /// The file that was compiled of a module.
     pub(crate) fn artifact(&self, module: &str) -> Result<PathBuf> {
         let detail = self.call("module_get", &json!({ "name": module }))?;
         let digest = detail["digest"].as_str().unwrap_or_default();
         let hex = digest.strip_prefix("sha256:").with_context(|| format!("no digest: {detail}"))?;
-        let folder = self.dir.path().join("state/artifacts");
+        let folder = self.state().join("artifacts");
         let files = fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
         let named =
             |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(hex));
@@ -180,7 +187,7 @@ impl Server {
     pub(crate) fn into_state(mut self, to: &Path) -> Result<()> {
         ensure!(self.stop(), "the server did not end well");
         let _ = fs::remove_dir_all(to);
-        copy(&self.dir.path().join("state"), to)
+        copy(&self.state(), to)
     }
 }
 

@@ -1,0 +1,58 @@
+//! What a handler is compared with: `wasmtime serve`, which makes an instance of a component for each request, in one
+//! process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::child::Daemon;
+use crate::bench::rivals;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// A running `wasmtime serve`.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    daemon: Daemon,
+    pub(crate) address: SocketAddr,
+}
+
+impl Peer {
+    /// Builds the component and serves it.
+    pub(crate) fn start(dir: &Path) -> Result<Self> {
+        let (program, component) = (rivals::wasmtime_program()?, build()?);
+        let mut command = Command::new(program);
+        // The interfaces of a command line are what the standard library imports; nothing else is granted.
+        command.args(["serve", "-S", "cli", "--addr", "127.0.0.1:0"]).arg(component);
+        let serves = |said: &str| {
+            let (_, rest) = said.split_once("http://")?;
+            rest.split_once('/')?.0.parse().ok()
+        };
+        let (daemon, address) = Daemon::start(&mut command, &dir.join("wasmtime_serve"), serves)?;
+        Ok(Self { daemon, address })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+}
+
+/// Builds the component where cargo builds what is ours.
+fn build() -> Result<PathBuf> {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/peer"));
+    let own = std::env::current_exe()?;
+    // target/release/xtask
+    let target = own.ancestors().nth(2).context("no target folder")?.join("peer");
+    let mut command = Command::new("cargo");
+    command
+        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET, "--target-dir"])
+        .arg(&target)
+        .current_dir(folder);
+    let output = command.output().context("cannot run cargo")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let why = said.lines().find(|line| line.starts_with("error")).unwrap_or("cargo failed");
+    ensure!(output.status.success(), "cannot build its component: {why} (`rustup target add {TARGET}`)");
+    Ok(target.join(TARGET).join("release/peer.wasm"))
+}
