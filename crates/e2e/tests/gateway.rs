@@ -38,7 +38,7 @@ fn the_longest_prefix_wins_and_is_taken_off() {
     assert_eq!(server.via("/api/v20/hello").text(), "not found\n", "clock's own word");
     let asked = echo(&server, "/api/echo?a=%2F&b=c%20d&&e", &[]);
     assert_eq!((&asked["path"], &asked["query"]), (&json!("/echo"), &json!("a=%2F&b=c%20d&&e")));
-    assert_eq!(server.service("clock")["requests"], 2, "each is counted where it went");
+    assert_eq!(server.service("clock")["requests"], 3, "each is counted where it went");
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"] {
         let asked = request(&server.gateway(), method, "/api/echo", &[], b"body").json();
         assert_eq!((&asked["method"], &asked["body"]), (&json!(method), &json!("body")));
@@ -55,6 +55,7 @@ fn a_service_is_told_who_asked_and_nothing_that_is_between_others() {
         ("x-forwarded-host", "forged.example"),
         ("x-forwarded-proto", "https"),
         ("x-forwarded-prefix", "/forged"),
+        // Beside another one, which every request here has.
         ("connection", "x-private, keep-alive"),
         ("x-private", "1"),
         ("keep-alive", "timeout=5"),
@@ -139,6 +140,13 @@ fn paths_that_mean_two_things_are_refused() {
     assert_eq!(server.service("newer")["requests"], 0);
 }
 
+/// One answer, a refusal.
+fn refused_alone(request: &str, answer: &str) {
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
+    let answers = answer.lines().filter(|line| line.starts_with("HTTP/1.1 ")).count();
+    assert_eq!(answers, 1, "{request:?}: {answer}");
+}
+
 #[test]
 fn requests_that_could_be_read_in_two_ways_are_refused_and_nothing_follows_them() {
     let server = server();
@@ -161,16 +169,12 @@ fn requests_that_could_be_read_in_two_ways_are_refused_and_nothing_follows_them(
         "GET http://b/api/echo HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET /api/echo HTTP/1.1\r\nhost: a\r\nx: a\u{0}b\r\n\r\n",
     ] {
-        let answer = raw(&server, &format!("{head}{second}"));
-        assert!(answer.starts_with("HTTP/1.1 400"), "{head:?}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head:?}: {answer}");
+        refused_alone(head, &raw(&server, &format!("{head}{second}")));
     }
     // Broken chunks are noticed when the request is on its way already.
     for chunks in ["zz\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n", "-3\r\nabc\r\n0\r\n\r\n"] {
         let head = "POST /api/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
-        let answer = raw(&server, &format!("{head}{chunks}{second}"));
-        assert!(answer.starts_with("HTTP/1.1 400"), "{chunks:?}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{chunks:?}: {answer}");
+        refused_alone(chunks, &raw(&server, &format!("{head}{chunks}{second}")));
     }
     let count: Value = serde_json::from_str(&server.text_via("/api/count")).unwrap();
     assert_eq!(count["count"], 0, "none of the second requests was made");

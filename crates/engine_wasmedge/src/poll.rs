@@ -13,7 +13,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::errno::Errno;
 use crate::host::Guest;
-use crate::sockets::{Sockets, Waits};
+use crate::sockets::{QUIET, Sockets, Waits};
 
 /// Sizes in bytes, and the tags, of the specification's `subscription` and `event`.
 const SUBSCRIPTION: usize = 48;
@@ -63,7 +63,7 @@ pub(crate) fn poll_oneoff(guest: Guest<'_>, stdio: &mut dyn Stdio, parameters: [
 pub(crate) fn poll(
     guest: Guest<'_>,
     stdio: &mut dyn Stdio,
-    sockets: Option<&Sockets>,
+    mut sockets: Option<&mut Sockets>,
     lists: &mut Lists,
     [list, out, count, events]: [u32; 4],
 ) -> Result<(), Errno> {
@@ -72,22 +72,37 @@ pub(crate) fn poll(
     }
     let bytes = guest.bytes(list, count * SUBSCRIPTION as u32).ok_or(Errno::FAULT)?;
     let Lists { subscriptions, fds } = lists;
-    subscriptions.clear();
-    subscriptions.reserve(count as usize);
-    fds.clear();
-    // Copied before anything is written: the two lists may overlap.
-    for bytes in bytes.chunks_exact(SUBSCRIPTION) {
-        subscriptions.push(subscription(guest, sockets, bytes, fds));
+    loop {
+        let leaving = sys::leave::asked();
+        subscriptions.clear();
+        subscriptions.reserve(count as usize);
+        fds.clear();
+        // Copied before anything is written: the two lists may overlap.
+        for bytes in bytes.chunks_exact(SUBSCRIPTION) {
+            subscriptions.push(subscription(guest, sockets.as_deref(), bytes, fds));
+        }
+        if fds.iter().any(|fd| fd.as_fd().as_raw_fd() == 0) {
+            stdio.stdin_wanted().map_err(|error| Errno::of(&error))?;
+        }
+        let times = subscriptions.iter().filter_map(|subscription| match subscription.wanted {
+            Wanted::Time(at) => Some(at),
+            Wanted::Now(_) => Some(Instant::now()),
+            Wanted::Fds(_) | Wanted::Sockets(_) => None,
+        });
+        let time = times.min();
+        let look = leaving.then(|| Instant::now() + QUIET);
+        match wait_once(fds, [time, look].into_iter().flatten().min()) {
+            // Asked to leave, perhaps: the list is another one then.
+            Err(Kernel::EINTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(false) if leaving && time.is_none_or(|time| Instant::now() < time) => {
+                if let Some(sockets) = &mut sockets {
+                    sockets.leave_if_quiet();
+                }
+            }
+            Ok(_) => break,
+        }
     }
-    if fds.iter().any(|fd| fd.as_fd().as_raw_fd() == 0) {
-        stdio.stdin_wanted().map_err(|error| Errno::of(&error))?;
-    }
-    let times = subscriptions.iter().filter_map(|subscription| match subscription.wanted {
-        Wanted::Time(at) => Some(at),
-        Wanted::Now(_) => Some(Instant::now()),
-        Wanted::Fds(_) | Wanted::Sockets(_) => None,
-    });
-    wait(fds, times.min())?;
     let place = guest.bytes(out, count * EVENT as u32).ok_or(Errno::FAULT)?;
     let mut happened = 0;
     let now = Instant::now();
@@ -187,12 +202,19 @@ fn clock(id: u32, timeout: u64, flags: u16) -> Wanted {
 /// Those of ppoll(2).
 pub(crate) fn wait(fds: &mut [PollFd<'_>], until: Option<Instant>) -> nix::Result<bool> {
     loop {
-        let rest = until.map(|at| TimeSpec::from_duration(at.saturating_duration_since(Instant::now())));
-        match ppoll(fds, rest, None) {
+        match wait_once(fds, until) {
+            // A guest whose call waits does nothing else: it has answered what it will.
+            Err(Kernel::EINTR) if sys::leave::asked() => sys::leave::now(),
             Err(Kernel::EINTR) => {}
-            result => return result.map(|ready| ready > 0),
+            result => return result,
         }
     }
+}
+
+/// The same, until a signal comes.
+fn wait_once(fds: &mut [PollFd<'_>], until: Option<Instant>) -> nix::Result<bool> {
+    let rest = until.map(|at| TimeSpec::from_duration(at.saturating_duration_since(Instant::now())));
+    Ok(ppoll(fds, rest, Some(sys::leave::waiting()))? > 0)
 }
 
 fn event(subscription: &Subscription, errno: Errno, bytes: u64, flags: u16) -> [u8; EVENT] {

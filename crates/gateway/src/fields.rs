@@ -1,10 +1,14 @@
 //! The header fields that a proxy takes away and adds (RFC 9110, section 7.6; RFC 7239).
 
+use http::Response;
 use http::header::{
-    CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
+use hyper::body::Body as _;
+
+use crate::body::Body;
 use crate::client::Client;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -105,6 +109,20 @@ pub(crate) fn forward(headers: &mut HeaderMap, client: &Client, prefix: Option<&
     if let Some(prefix) = prefix {
         headers.insert(X_FORWARDED_PREFIX, prefix.clone());
     }
+}
+
+/// Leaves a response with one word about its length: an upstream's chunks count more than its `Content-Length`, and a
+/// list of equal lengths is one (RFC 9112, section 6.3). hyper has read the body by the same rules.
+pub(crate) fn one_length(response: &mut Response<Body>) {
+    let chunked = response.headers().contains_key(TRANSFER_ENCODING);
+    let mut lengths = response.headers().get_all(CONTENT_LENGTH).iter();
+    let single = lengths.next().is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
+    if single && lengths.next().is_none() && !chunked {
+        return;
+    }
+    let size = response.body().size_hint().exact().filter(|_| !chunked);
+    let headers = response.headers_mut();
+    set(headers, CONTENT_LENGTH, size.map(HeaderValue::from));
 }
 
 /// What the fields of this name say, with one more member.

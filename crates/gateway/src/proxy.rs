@@ -54,6 +54,7 @@ pub(crate) async fn forward(
         return Ok(switch(client, client_side, reply, lease, busy));
     }
     let mut response = Download::new(reply).map(|body| Body::download(body, lease));
+    fields::one_length(&mut response);
     fields::strip(response.headers_mut(), |_| false);
     if !upload.is_complete() {
         // Nobody will read the rest of the request, so nothing can follow it.

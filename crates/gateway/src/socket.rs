@@ -43,10 +43,12 @@ impl Socket {
 
     /// Writes what fits at once; for answers to connections that nobody will serve.
     pub(crate) fn write_now(&self, bytes: &[u8]) {
-        // A client that is gone already needs no answer.
+        // What lies unread when the socket closes would reset the connection, perhaps before its answer is seen. A
+        // client that is gone already needs no answer.
+        let mut unread = [0; 4096];
         let _ = match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tcp(stream) => (stream.try_read(&mut unread), stream.try_write(bytes)),
+            Self::Unix(stream) => (stream.try_read(&mut unread), stream.try_write(bytes)),
         };
     }
 }

@@ -5,6 +5,7 @@ pub mod child;
 pub mod fdpass;
 pub mod filter;
 pub mod fork;
+pub mod leave;
 pub mod memory;
 pub mod pidfd;
 pub mod random;

@@ -11,6 +11,7 @@
 mod address;
 mod connect;
 mod descriptors;
+mod drain;
 mod listen;
 mod options;
 mod policy;
@@ -33,6 +34,7 @@ use table::{Family, Kind, Socket, State, Table};
 pub(crate) use address::{sock_getlocaladdr, sock_getlocaladdr_v2, sock_getpeeraddr, sock_getpeeraddr_v2};
 pub(crate) use connect::sock_connect;
 pub(crate) use descriptors::{fd_close, fd_fdstat_get, fd_fdstat_set_flags, fd_read, fd_write, poll_oneoff};
+pub(crate) use drain::QUIET;
 pub(crate) use listen::{sock_accept, sock_accept_v2, sock_bind, sock_listen};
 pub(crate) use options::{sock_getsockopt, sock_setsockopt};
 pub(crate) use resolve::sock_getaddrinfo;
@@ -51,6 +53,8 @@ pub(crate) struct Sockets {
     said: String,
     /// Memory of `poll_oneoff`, kept from call to call.
     lists: Lists,
+    /// Something was received or sent since somebody last asked.
+    busy: bool,
 }
 
 /// A port that the guest may bind.
@@ -80,6 +84,10 @@ impl Sockets {
                 .collect(),
             next: 0,
         });
+        if !network.listeners.is_empty() {
+            // Without, it leaves at once when it is asked to, which is allowed.
+            let _ = sys::leave::only_when_waiting();
+        }
         Self {
             table: Table::default(),
             granted: granted.collect(),
@@ -87,6 +95,7 @@ impl Sockets {
             engine,
             said: String::new(),
             lists: Lists::default(),
+            busy: false,
         }
     }
 
@@ -99,6 +108,8 @@ impl Sockets {
     pub(crate) fn waits_for(&self, fd: u32) -> Option<Waits<'_>> {
         Some(match &self.table.get(fd)?.state {
             State::Unconnected => Waits::Nothing,
+            // Who is about to leave takes no more connections; another process will.
+            State::Listening { .. } if sys::leave::asked() => Waits::Accept(&[]),
             State::Listening { granted, .. } => Waits::Accept(&self.granted[*granted].sockets),
             State::Kernel { fd, .. } => {
                 sys::stdio::numbered(fd.as_raw_fd()).map_or(Waits::Nothing, Waits::Transfer)

@@ -122,12 +122,22 @@ pub(super) struct Socket {
     pub(super) send_timeout: Option<Duration>,
     /// Options that were set before there was a socket of the kernel.
     pub(super) options: Vec<(Name, i32)>,
+    /// The guest has received something and sent nothing since.
+    pub(super) owes: bool,
 }
 
 impl Socket {
     pub(super) fn new(family: Family, kind: Kind, state: State) -> Self {
-        let options = Vec::new();
-        Self { family, kind, state, nonblocking: false, receive_timeout: None, send_timeout: None, options }
+        Self {
+            family,
+            kind,
+            state,
+            nonblocking: false,
+            receive_timeout: None,
+            send_timeout: None,
+            options: Vec::new(),
+            owes: false,
+        }
     }
 
     /// The socket of the kernel.

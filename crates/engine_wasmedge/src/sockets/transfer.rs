@@ -80,6 +80,8 @@ impl Sockets {
                 }
             }
         }
+        socket.owes |= bytes > 0;
+        self.busy = true;
         Ok(Received { bytes, truncated: false, from: None })
     }
 
@@ -106,6 +108,8 @@ impl Sockets {
         to: Option<SocketAddr>,
     ) -> Result<usize, Errno> {
         let socket = self.table.find(fd)?;
+        socket.owes = false;
+        self.busy = true;
         let (patience, fd) = (socket.sending(), socket.connected()?);
         let to = to.map(SockaddrStorage::from);
         let mut bytes = 0;

@@ -17,6 +17,8 @@
 
 mod chunks;
 mod head;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::pin::Pin;

@@ -36,7 +36,7 @@ impl Download {
         let body = Pin::new(&mut self.body);
         // Who takes a frame asks for the next one, and then the connection is polled.
         let frame = match &self.link {
-            Some((link, _)) => link.muted(|| body.poll_frame(cx)),
+            Some(_) => Link::muted(|| body.poll_frame(cx)),
             None => body.poll_frame(cx),
         };
         let over = match &frame {

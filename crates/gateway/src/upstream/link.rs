@@ -4,9 +4,9 @@
 //! for a part of its body polls it. A request then wakes one task, and not two in turns. And since that task looks at
 //! both ends of hyper's channels anyway, a [`Relay`] keeps them from waking it once more.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -40,7 +40,11 @@ pub(crate) struct Link {
 #[derive(Debug, Default)]
 struct Relay {
     task: Mutex<Option<Waker>>,
-    muted: AtomicBool,
+}
+
+thread_local! {
+    /// Whether this thread wakes nobody right now. Another one may, if the runtime has more.
+    static MUTED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Relay {
@@ -59,7 +63,7 @@ impl Wake for Relay {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.muted.load(Ordering::Relaxed)
+        if !MUTED.get()
             && let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner)
         {
             task.wake_by_ref();
@@ -139,10 +143,10 @@ impl Link {
     }
 
     /// Does something that wakes the connection, for somebody who will poll it anyway.
-    pub(super) fn muted<T>(&self, how: impl FnOnce() -> T) -> T {
-        self.relay.muted.store(true, Ordering::Relaxed);
+    pub(super) fn muted<T>(how: impl FnOnce() -> T) -> T {
+        MUTED.set(true);
         let result = how();
-        self.relay.muted.store(false, Ordering::Relaxed);
+        MUTED.set(false);
         result
     }
 

@@ -63,6 +63,30 @@ async fn responses_pass_with_the_framing_that_they_came_with() {
 }
 
 #[tokio::test]
+async fn responses_that_say_two_lengths_leave_with_one() {
+    let chunked = "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    for (fields, length, body) in [
+        (chunked, None, "5\r\nhello\r\n0\r\n\r\n"),
+        ("Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", Some("5"), "hello"),
+        ("Content-Length: 5, 5\r\n\r\nhello", Some("5"), "hello"),
+    ] {
+        let (stage, address) = Stage::new().await;
+        let bed = Bed::before(address).await;
+        let mut client = bed.connect().await;
+        client.send(get("/api")).await;
+        let mut upstream = stage.accept().await;
+        upstream.head().await.unwrap();
+        upstream.send(format!("HTTP/1.1 200 OK\r\n{fields}")).await;
+        let response = client.message().await.unwrap();
+        assert_eq!((response.field("content-length"), response.text().as_str()), (length, body), "{fields}");
+    }
+    let (address, _seen) =
+        answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello").await;
+    let bed = Bed::before(address).await;
+    assert_eq!(bed.get("/api").await.code(), "service_failed");
+}
+
+#[tokio::test]
 async fn trailers_pass_both_ways() {
     let response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n1\r\nx\r\n0\r\nX-Sum: 7\r\n\r\n";
     let (address, mut seen) = answering(response).await;

@@ -15,7 +15,7 @@ use anyhow::Result;
 use super::Bench;
 use super::chart::{self, Panel};
 use super::jobs::Job;
-use super::processes::{Cpu, descendants};
+use super::processes::Cpu;
 use super::rounds::{Measured, Pacing, Rounds};
 use super::sample::{Ratio, Series};
 use super::table::{Table, number};
@@ -104,17 +104,17 @@ fn proxied(bench: &Bench, site: &Site, nginx: &Result<[Nginx; 2]>) -> Vec<Row> {
             path,
             text: "hello, world\n",
             proxy,
-            service: Cpu::of([site.service]),
+            service: Cpu::Tree(site.service),
         });
         Row { name, connections, line }
     };
-    let straight = |connections| row(STRAIGHT, connections, Ok((site.straight, Cpu::default())));
+    let straight = |connections| row(STRAIGHT, connections, Ok((site.straight, Cpu::Nobody)));
     let gateway = |connections| row(GATEWAY, connections, Ok((site.gateway, site.gateway_cpu())));
     let nginx = |name, connections| {
         let found = nginx.as_ref().map_err(|error| format!("{error:#}")).map(|[one, auto]| {
             let nginx = if name == NGINX_AUTO { auto } else { one };
             let address = if name == NGINX_SOCKET { nginx.to_socket } else { nginx.to_port };
-            (address, Cpu::of(descendants(nginx.pid())))
+            (address, Cpu::Tree(nginx.pid()))
         });
         row(name, connections, found)
     };
@@ -134,24 +134,24 @@ fn proxied(bench: &Bench, site: &Site, nginx: &Result<[Nginx; 2]>) -> Vec<Row> {
 
 /// The handler and its peer.
 fn handled(site: &Site, peer: &Result<Peer>) -> Vec<Row> {
-    let row = |name, connections, found: Result<(SocketAddr, Cpu), String>| {
+    let row = |name, connections, address: Result<SocketAddr, String>| {
         let path = if name == HANDLED { HANDLER } else { "/" }.to_owned();
-        let line = found.map(|(address, proxy)| Line {
+        let line = address.map(|address| Line {
             key: key(name, connections),
             connections,
             seconds: 1,
             address,
             path,
             text: "hello from a handler\n",
-            proxy,
-            service: Cpu::default(),
+            proxy: Cpu::Nobody,
+            service: Cpu::Nobody,
         });
         Row { name, connections, line }
     };
-    let ours = HANDLERS.map(|connections| row(HANDLED, connections, Ok((site.gateway, site.gateway_cpu()))));
+    let ours = HANDLERS.map(|connections| row(HANDLED, connections, Ok(site.gateway)));
     let peers = HANDLERS.map(|connections| {
-        let found = peer.as_ref().map_err(|error| format!("{error:#}"));
-        row(SERVED, connections, found.map(|peer| (peer.address, Cpu::of([peer.pid()]))))
+        let address = peer.as_ref().map(|peer| peer.address).map_err(|error| format!("{error:#}"));
+        row(SERVED, connections, address)
     });
     ours.into_iter().chain(peers).collect()
 }
@@ -175,7 +175,8 @@ fn print(measured: &Measured, wrk: &Wrk, proxied: &[Row], handled: &[Row]) -> Re
     println!("## Gateway\n\n{}", measured.note());
     println!(
         "wrk with one thread asks back to back over connections that stay open, and shares the machine with all of it; its \
-         p50 and p99 are those of a block, in microseconds. The service is `hello`, one process of WebAssembly. The \
+         p50 and p99 are those of a block, in microseconds, and a late answer counts as well for the requests that waited \
+         behind it. The service is `hello`, one process of WebAssembly. The \
          gateway is one thread and reaches the service by a Unix socket; nginx passes on the same header fields, keeps \
          64 connections to the service's TCP port, and writes no log.\n"
     );

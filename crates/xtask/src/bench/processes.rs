@@ -28,30 +28,28 @@ pub(crate) fn runs(pid: u32) -> bool {
 }
 
 /// Whose processor time is counted.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Cpu {
-    pids: Vec<u32>,
-    thread: Option<&'static str>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cpu {
+    Nobody,
+    /// A process and those below it.
+    Tree(u32),
+    /// The threads of this name in a process.
+    Threads(u32, &'static str),
 }
 
 impl Cpu {
-    /// All of these processes.
-    pub(crate) fn of(pids: impl IntoIterator<Item = u32>) -> Self {
-        Self { pids: pids.into_iter().collect(), thread: None }
-    }
-
-    /// The threads of this name in a process.
-    pub(crate) fn thread(pid: u32, name: &'static str) -> Self {
-        Self { pids: vec![pid], thread: Some(name) }
-    }
-
     /// How much it is up to now, in microseconds; not a number for nobody, and where the kernel does not count it.
     pub(crate) fn micros(&self) -> f64 {
-        let tasks = self.pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
+        let (pids, name) = match *self {
+            Self::Nobody => (Vec::new(), None),
+            Self::Tree(pid) => ([&[pid], descendants(pid).as_slice()].concat(), None),
+            Self::Threads(pid, name) => (vec![pid], Some(name)),
+        };
+        let tasks = pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
         let mut nanos = None;
         for task in tasks.flatten().flatten().map(|entry| entry.path()) {
             let read = |file| fs::read_to_string(task.join(file)).unwrap_or_default();
-            if self.thread.is_none_or(|name| read("comm").trim() == name)
+            if name.is_none_or(|name| read("comm").trim() == name)
                 && let Some(more) =
                     read("schedstat").split(' ').next().and_then(|word| word.parse::<u64>().ok())
             {

@@ -15,7 +15,7 @@ const TARGET: &str = "wasm32-wasip2";
 /// A running `wasmtime serve`.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    daemon: Daemon,
+    _daemon: Daemon,
     pub(crate) address: SocketAddr,
 }
 
@@ -31,11 +31,7 @@ impl Peer {
             rest.split_once('/')?.0.parse().ok()
         };
         let (daemon, address) = Daemon::start(&mut command, &dir.join("wasmtime_serve"), serves)?;
-        Ok(Self { daemon, address })
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.daemon.pid()
+        Ok(Self { _daemon: daemon, address })
     }
 }
 

@@ -95,7 +95,7 @@ impl Site {
 
     /// The gateway's processor time: it is a thread of the server.
     pub(crate) fn gateway_cpu(&self) -> Cpu {
-        Cpu::thread(self.server.pid(), "gateway")
+        Cpu::Threads(self.server.pid(), "gateway")
     }
 }
 
