@@ -118,7 +118,8 @@ impl Server {
         eventually(&format!("{name} is ready in another process than {session_id}"), || {
             let service = self.service(name);
             let others = service["instances"].as_array().is_some_and(|all| {
-                !all.is_empty() && all.iter().all(|one| one["session_id"] != session_id && one["ready"] == true)
+                !all.is_empty()
+                    && all.iter().all(|one| one["session_id"] != session_id && one["ready"] == true)
             });
             (service["state"] == "ready" && others).then_some(service)
         })

@@ -23,7 +23,12 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let bare = Self { env: BTreeMap::new(), flags: Vec::new(), services: places::guests(), declared: Vec::new() };
+        let bare = Self {
+            env: BTreeMap::new(),
+            flags: Vec::new(),
+            services: places::guests(),
+            declared: Vec::new(),
+        };
         bare.set("compile", false).set("services", false).set("gateway_listen", "off")
     }
 }
@@ -39,7 +44,8 @@ impl Setup {
     /// of the server's own that has only the guests that they name, and the gateway listens on a free port.
     #[must_use]
     pub fn with_services(services: &[(&str, Value)]) -> Self {
-        let mut setup = Self::new().set("services", true).set("gateway_listen", "127.0.0.1:0").set("grace_ms", 2000);
+        let mut setup =
+            Self::new().set("services", true).set("gateway_listen", "127.0.0.1:0").set("grace_ms", 2000);
         setup.declared = services.iter().map(|(name, spec)| ((*name).to_owned(), spec.clone())).collect();
         setup
     }
@@ -53,7 +59,8 @@ impl Setup {
         for (name, spec) in &self.declared {
             let config = dir.join(name).join("config");
             std::fs::create_dir_all(&config).expect("the service's folder can be made");
-            std::fs::write(config.join("service.json"), spec.to_string()).expect("a declaration can be written");
+            std::fs::write(config.join("service.json"), spec.to_string())
+                .expect("a declaration can be written");
             let module = spec["module"].as_str().unwrap_or(name);
             let guest = places::guests().join(format!("{module}.wasm"));
             if guest.is_file() {

@@ -30,9 +30,13 @@ fn raw(server: &Server, bytes: &str) -> String {
 fn the_longest_prefix_wins_and_is_taken_off() {
     let server = server();
     assert_eq!(server.text_via("/api/v2/hello"), "hello from crashy\n");
-    for (path, status) in
-        [("/api/v2", 404), ("/api/v2/", 404), ("/api/v20/hello", 404), ("/apis/hello", 404), ("/API/echo", 404)]
-    {
+    for (path, status) in [
+        ("/api/v2", 404),
+        ("/api/v2/", 404),
+        ("/api/v20/hello", 404),
+        ("/apis/hello", 404),
+        ("/API/echo", 404),
+    ] {
         assert_eq!(server.via(path).status, status, "{path}");
     }
     assert_eq!(server.via("/api/v20/hello").text(), "not found\n", "clock's own word");
@@ -97,7 +101,11 @@ fn what_cannot_be_served_is_told_to_programs_and_to_people() {
         ("/-/panel", 503, "ui_not_running", json!("hero_runner_ui")),
     ] {
         let reply = server.via(path);
-        assert_eq!((reply.status, reply.header("content-type")), (status, Some("application/json")), "{path}");
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (status, Some("application/json")),
+            "{path}"
+        );
         let error = reply.json()["error"].take();
         assert_eq!((&error["code"], &error["service"]), (&json!(code), &service), "{path}: {error:#}");
         assert!(error["message"].is_string() && error["hint"].is_string(), "{error:#}");
@@ -107,7 +115,8 @@ fn what_cannot_be_served_is_told_to_programs_and_to_people() {
     }
     let hint = server.via("/nobody").json()["error"]["hint"].as_str().unwrap().to_owned();
     assert!(hint.contains("/api, /api/v2, /off"), "{hint}");
-    let script = request(&server.gateway(), "GET", "/<script>alert(1)</script>", &[("accept", "text/html")], b"");
+    let script =
+        request(&server.gateway(), "GET", "/<script>alert(1)</script>", &[("accept", "text/html")], b"");
     assert!(!script.text().contains("<script>"));
     // The panel is served under names of this machine only.
     let foreign = raw(&server, "GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
@@ -172,7 +181,12 @@ fn requests_that_could_be_read_in_two_ways_are_refused_and_nothing_follows_them(
         refused_alone(head, &raw(&server, &format!("{head}{second}")));
     }
     // Broken chunks are noticed when the request is on its way already.
-    for chunks in ["zz\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n", "-3\r\nabc\r\n0\r\n\r\n"] {
+    for chunks in [
+        "zz\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
+        "-3\r\nabc\r\n0\r\n\r\n",
+    ] {
         let head = "POST /api/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
         refused_alone(chunks, &raw(&server, &format!("{head}{chunks}{second}")));
     }

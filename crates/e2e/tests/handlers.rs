@@ -66,7 +66,8 @@ fn a_body_goes_in_and_comes_out_whole() {
         assert!(reply.body() == body, "it came back changed");
     }
     // In chunks, with a length that nobody knows.
-    let chunked = b"POST /cgi/env HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
+    let chunked =
+        b"POST /cgi/env HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
         3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
     let answer = server.gateway().exchange(chunked, e2e::patience()).unwrap();
     let answer = String::from_utf8_lossy(&answer);
@@ -120,7 +121,11 @@ fn a_request_is_a_session_with_a_log() {
     let id = session["session_id"].as_str().unwrap();
     assert_eq!((&session["module"], &session["limits"]["memory_limit_mb"]), (&json!("cgi_echo"), &json!(16)));
     let result = server.wait(id);
-    assert_eq!((&result["success"], &result["stdout"]), (&json!(true), &json!("")), "the answer is not in the log");
+    assert_eq!(
+        (&result["success"], &result["stdout"]),
+        (&json!(true), &json!("")),
+        "the answer is not in the log"
+    );
     assert_eq!(result["stderr"], "a request came in\nand was answered\n");
     let service = server.service("cgi");
     assert_eq!((&service["requests"], &service["kind"]), (&json!(1), &json!("handler")));

@@ -53,7 +53,11 @@ fn half_an_answer_is_cut_so_that_the_client_sees_it() {
     assert_eq!(reply.status, 200);
     let mut body = Vec::new();
     let error = reply.into_stream().read_to_end(&mut body);
-    assert!(body.starts_with(b"half of it") && body.len() < 20, "{error:?} {:?}", String::from_utf8_lossy(&body));
+    assert!(
+        body.starts_with(b"half of it") && body.len() < 20,
+        "{error:?} {:?}",
+        String::from_utf8_lossy(&body)
+    );
     let reply = server.via("/cgi/half");
     assert!(reply.whole().is_err(), "it looks whole");
     until_nothing_runs(&server);
@@ -95,7 +99,9 @@ fn a_client_that_goes_away_in_the_middle_of_a_body_takes_its_session_with_it() {
     drop(reader);
     until_nothing_runs(&server);
     let mut writer = door.connect(patience()).unwrap();
-    writer.write_all(b"POST /cgi/echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n").unwrap();
+    writer
+        .write_all(b"POST /cgi/echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n")
+        .unwrap();
     writer.write_all(&[b'x'; 100_000]).unwrap();
     eventually("it runs", || server.running_of("cgi").pop());
     drop(writer);

@@ -22,7 +22,7 @@ const SAME_LAYER: [(&str, &str); 1] = [
 ];
 
 /// What a crate must not depend on, beyond what the layers say; `*` stands for what follows.
-const FORBIDDEN: [(&str, &[&str]); 10] = [
+const FORBIDDEN: [(&str, &[&str]); 11] = [
     ("api", &["tokio", "frames"]),
     ("prefork", &["tokio"]),
     ("worker", &["tokio"]),
@@ -31,6 +31,7 @@ const FORBIDDEN: [(&str, &[&str]); 10] = [
     ("engine", &["tokio"]),
     ("store", &["tokio", "frames"]),
     ("supervisor", &["engine*", "worker", "prefork", "wasmedge*"]),
+    ("gateway", &["engine*", "prefork", "frames", "wasmedge*", "axum"]),
     ("engine_wasmedge", &["tokio", "hyper", "axum", "supervisor", "frames"]),
     ("hero_runner_server", &["engine*", "worker", "prefork", "wasmedge*"]),
 ];

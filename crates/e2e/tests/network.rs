@@ -41,7 +41,8 @@ fn a_service_connects_where_its_permissions_say_and_nowhere_else() {
     for (name, _) in &services {
         server.until_service(name, "ready");
     }
-    let (hello, crashy) = (format!("http://127.0.0.1:{port}/hello"), format!("http://127.0.0.1:{other}/hello"));
+    let (hello, crashy) =
+        (format!("http://127.0.0.1:{port}/hello"), format!("http://127.0.0.1:{other}/hello"));
     let (step, error) = failure(&server, "nothing", &hello);
     assert_eq!(step, "permission", "{error}");
     assert!(error.contains(&format!("127.0.0.1:{port}")), "{error}");
@@ -51,8 +52,16 @@ fn a_service_connects_where_its_permissions_say_and_nowhere_else() {
 
     assert_eq!(call(&server, "listed", &hello), (200, "hello, world\n".to_owned()));
     assert_eq!(failure(&server, "listed", &crashy).0, "permission", "another port");
-    assert_eq!(failure(&server, "listed", &format!("http://127.0.0.2:{port}/")).0, "permission", "another address");
-    assert_eq!(failure(&server, "listed", "http://example.invalid/").0, "permission", "a name is not even looked up");
+    assert_eq!(
+        failure(&server, "listed", &format!("http://127.0.0.2:{port}/")).0,
+        "permission",
+        "another address"
+    );
+    assert_eq!(
+        failure(&server, "listed", "http://example.invalid/").0,
+        "permission",
+        "a name is not even looked up"
+    );
     assert_eq!(call(&server, "anything", &hello), (200, "hello, world\n".to_owned()));
     assert_eq!(call(&server, "anything", &crashy), (200, "hello from crashy\n".to_owned()));
     let nobody = format!("http://127.0.0.1:{}/", free_port());
@@ -82,11 +91,13 @@ fn a_session_can_neither_listen_nor_take_the_place_of_a_service() {
     server.until_service("hello", "ready");
     for permissions in [json!({}), json!({ "net": true })] {
         for port in [port, free_port()] {
-            let request =
-                json!({ "module": "hello", "env_vars": { "PORT": port.to_string() }, "permissions": permissions });
+            let request = json!({ "module": "hello", "env_vars": { "PORT": port.to_string() }, "permissions": permissions });
             let result = server.run(request);
             assert_eq!(result["success"], false, "{permissions} {result:#}");
-            assert!(result["stderr"].as_str().unwrap().contains(&format!("hello: port {port}: ")), "{result:#}");
+            assert!(
+                result["stderr"].as_str().unwrap().contains(&format!("hello: port {port}: ")),
+                "{result:#}"
+            );
         }
     }
     assert_eq!(server.text_of("hello", "/hello"), "hello, world\n");
@@ -100,7 +111,13 @@ fn a_session_can_neither_listen_nor_take_the_place_of_a_service() {
 fn a_service_listens_on_its_own_port_only() {
     let services = [
         // It is told another port than the one that it was given.
-        ("astray", spec("astray", json!({ "module": "hello", "env": { "PORT": "1" }, "restart": { "intensity": 0 } }))),
+        (
+            "astray",
+            spec(
+                "astray",
+                json!({ "module": "hello", "env": { "PORT": "1" }, "restart": { "intensity": 0 } }),
+            ),
+        ),
         ("hello", spec("hello", json!({ "module": "hello" }))),
     ];
     let server = Setup::with_services(&services).start();

@@ -60,8 +60,12 @@ fn one_that_is_due_is_called_and_what_came_of_it_is_told() {
     assert_eq!(fails["last_run"]["status"], 500);
     assert_eq!(fails["last_run"]["body_head"], "asked to fail\n");
     let post: Value =
-        serde_json::from_str(until_runs(&server, "clock/post", 1)["last_run"]["body_head"].as_str().unwrap()).unwrap();
-    assert_eq!((&post["method"], &post["path"], &post["query"]), (&json!("POST"), &json!("/echo"), &json!("a=b")));
+        serde_json::from_str(until_runs(&server, "clock/post", 1)["last_run"]["body_head"].as_str().unwrap())
+            .unwrap();
+    assert_eq!(
+        (&post["method"], &post["path"], &post["query"]),
+        (&json!("POST"), &json!("/echo"), &json!("a=b"))
+    );
     assert_eq!((&post["body"], &post["headers"]["x-token"]), (&json!("the body"), &json!("secret")));
     assert_eq!(post["headers"]["x-hero-schedule"], "clock/post");
     assert!(post["headers"]["user-agent"].as_str().unwrap().starts_with("hero_runner-schedule/"));
@@ -134,7 +138,8 @@ fn one_that_is_slower_than_its_interval_is_left_out_or_waits() {
         }
     }
     // Whoever asks while one is under way hears so, or waits for its turn.
-    let busy = |id: &str| eventually("it is under way", || shown(&server, id)["running"].as_bool()?.then_some(()));
+    let busy =
+        |id: &str| eventually("it is under way", || shown(&server, id)["running"].as_bool()?.then_some(()));
     busy("clock/skip");
     let refused = server.rpc("schedule_run_now", json!({ "id": "clock/skip" }));
     let code = &refused["error"]["data"]["code_name"];
@@ -174,12 +179,22 @@ fn a_call_of_a_service_that_fails_says_so() {
         "schedules": [{ "endpoint": "/hello", "interval_secs": 3600 }]
     });
     let hello = json!({ "module": "hello", "idle_timeout_secs": 1, "schedules": [{ "endpoint": "/hello", "interval_secs": 3600 }] });
-    let services = [("crashy", spec("crashy", crashy)), ("hello", spec("hello", hello))];
+    let cgi = json!({
+        "module": "cgi_echo", "kind": "handler",
+        "schedules": [{ "endpoint": "/trap", "interval_secs": 3600 }, { "endpoint": "/count", "interval_secs": 3600 }]
+    });
+    let services =
+        [("crashy", spec("crashy", crashy)), ("hello", spec("hello", hello)), ("cgi", spec("cgi", cgi))];
     let server = Setup::with_services(&services).start();
     server.until_service("crashy", "failed");
     let run = server.call("schedule_run_now", json!({ "id": "crashy/hello" }));
     assert_eq!(run["status"], 503, "{run:#}");
     assert!(run["body_head"].as_str().unwrap().contains("exited with code 3"), "{run:#}");
+    for (id, status, body) in [("cgi/trap", 502, "trapped"), ("cgi/count", 200, "1\n")] {
+        let run = server.call("schedule_run_now", json!({ "id": id }));
+        assert_eq!(run["status"], status, "{run:#}");
+        assert!(run["body_head"].as_str().unwrap().contains(body), "{run:#}");
+    }
     server.until_service("hello", "idle");
     let run = server.call("schedule_run_now", json!({ "id": "hello/hello" }));
     assert_eq!((&run["status"], &run["body_head"]), (&json!(200), &json!("hello, world\n")), "it is woken");

@@ -31,8 +31,11 @@ fn the_first_example_works_as_it_stands() {
     assert!(schedule["next_at"].as_u64() > service["ready_since"].as_u64(), "{schedule:#}");
 
     let detail = server.service_detail("hello");
-    assert_eq!((&detail["spec"]["kind"], &detail["spec"]["health"]["path"]), (&json!("listener"), &json!("/health")));
-    assert_eq!(detail["probes"][0]["at"].as_u64() <= detail["service"]["ready_since"].as_u64(), true);
+    assert_eq!(
+        (&detail["spec"]["kind"], &detail["spec"]["health"]["path"]),
+        (&json!("listener"), &json!("/health"))
+    );
+    assert!(detail["probes"][0]["at"].as_u64() <= detail["service"]["ready_since"].as_u64());
     assert!(detail["ends"].as_array().unwrap().is_empty());
     assert!(server.problems().is_empty());
 }
@@ -51,19 +54,51 @@ fn what_is_refused_is_listed_with_its_key_and_keeps_no_other_back() {
     let port = free_port();
     let rows = [
         ("hello", hello("hello", json!({ "port": port })), None),
-        ("same_prefix", hello("hello", json!({})), Some("prefix: \"hello\" is the prefix of service \"hello\"")),
+        (
+            "same_prefix",
+            hello("hello", json!({})),
+            Some("prefix: \"hello\" is the prefix of service \"hello\""),
+        ),
         ("same_port", hello("same_port", json!({ "port": port })), Some("port: port ")),
-        ("same_url", hello("same_url", json!({ "url": format!("http://127.0.0.1:{port}") })), Some("url: port ")),
-        ("unknown", hello("unknown", json!({ "memroy_limit_mb": 64 })), Some("memroy_limit_mb: unknown field")),
+        (
+            "same_url",
+            hello("same_url", json!({ "url": format!("http://127.0.0.1:{port}") })),
+            Some("url: port "),
+        ),
+        (
+            "unknown",
+            hello("unknown", json!({ "memroy_limit_mb": 64 })),
+            Some("memroy_limit_mb: unknown field"),
+        ),
         ("nested", hello("nested", json!({ "health": { "pth": "/" } })), Some("health.pth: unknown field")),
-        ("wrong_type", hello("wrong", json!({ "memory_limit_mb": "64" })), Some("memory_limit_mb: invalid type")),
-        ("unmet", hello("unmet", json!({ "requires": ["nobody"] })), Some("requires: there is no service \"nobody\"")),
+        (
+            "wrong_type",
+            hello("wrong", json!({ "memory_limit_mb": "64" })),
+            Some("memory_limit_mb: invalid type"),
+        ),
+        (
+            "unmet",
+            hello("unmet", json!({ "requires": ["nobody"] })),
+            Some("requires: there is no service \"nobody\""),
+        ),
         ("far", hello("far", json!({ "url": "http://192.0.2.1:80" })), Some("url: ")),
         ("up", hello("a/../b", json!({})), Some("prefix: ")),
         ("panel", hello("-/panel", json!({})), Some("prefix: ")),
-        ("schedule", hello("s", json!({ "schedules": [{ "endpoint": "/" }] })), Some("schedules[0].interval_secs: ")),
-        ("network", hello("n", json!({ "permissions": { "net": ["example.org"] } })), Some("permissions.net: ")),
-        ("handler", hello("h", json!({ "kind": "handler", "idle_timeout_secs": 1 })), Some("idle_timeout_secs: ")),
+        (
+            "schedule",
+            hello("s", json!({ "schedules": [{ "endpoint": "/" }] })),
+            Some("schedules[0].interval_secs: "),
+        ),
+        (
+            "network",
+            hello("n", json!({ "permissions": { "net": ["example.org"] } })),
+            Some("permissions.net: "),
+        ),
+        (
+            "handler",
+            hello("h", json!({ "kind": "handler", "idle_timeout_secs": 1 })),
+            Some("idle_timeout_secs: "),
+        ),
         ("later", hello("later", json!({ "requires": ["hello"] })), None),
     ];
     let services: Vec<_> = rows.iter().map(|(name, spec, _)| (*name, spec.clone())).collect();
@@ -100,7 +135,13 @@ fn what_cannot_start_says_why_and_starts_when_it_can() {
         ("hello", hello("hello", json!({}))),
         ("missing", json!({ "prefix": "missing", "port": "auto", "module": "not_there" })),
         ("absent", json!({ "prefix": "absent", "kind": "handler", "module": "not_there_either" })),
-        ("taken", hello("taken", json!({ "port": port.local_addr().unwrap().port(), "restart": { "intensity": 1000 } }))),
+        (
+            "taken",
+            hello(
+                "taken",
+                json!({ "port": port.local_addr().unwrap().port(), "restart": { "intensity": 1000 } }),
+            ),
+        ),
     ];
     let server = Setup::with_services(&services).start();
     server.until_service("hello", "ready");

@@ -35,7 +35,8 @@ fn server() -> Server {
 #[test]
 fn a_new_service_is_ready_when_the_call_returns_and_is_there_after_a_restart() {
     let mut server = server();
-    let detail = deploy(&server, "fresh", spec("fresh", json!({ "memory_limit_mb": 64 })), Some("crashy")).unwrap();
+    let detail =
+        deploy(&server, "fresh", spec("fresh", json!({ "memory_limit_mb": 64 })), Some("crashy")).unwrap();
     assert_eq!(detail["service"]["state"], "ready", "{detail:#}");
     assert_eq!(server.text_via("/fresh/hello"), "hello from crashy\n");
     assert_eq!(detail["service"]["module"], "fresh");
@@ -82,11 +83,22 @@ fn nothing_of_a_broken_one_is_kept() {
     let rows = [
         ("hello", of_hello, Some("crashy"), "service_failed", "503"),
         ("fresh", sick("fresh"), Some("crashy"), "service_failed", "503"),
-        ("fresh", spec("fresh", json!({})), Some("faulty_exit7"), "service_failed", "exited with code 7"),
         ("fresh", spec("fresh", json!({ "module": "not_there" })), None, "module_not_found", "not_there"),
         ("fresh", spec("hello", json!({ "module": "hello" })), None, "service_invalid", "prefix"),
-        ("fresh", spec("fresh", json!({ "module": "hello", "instances": 0 })), None, "service_invalid", "instances"),
-        ("fresh", spec("f", json!({ "module": "hello", "requires": ["nobody"] })), None, "service_invalid", "nobody"),
+        (
+            "fresh",
+            spec("fresh", json!({ "module": "hello", "instances": 0 })),
+            None,
+            "service_invalid",
+            "instances",
+        ),
+        (
+            "fresh",
+            spec("f", json!({ "module": "hello", "requires": ["nobody"] })),
+            None,
+            "service_invalid",
+            "nobody",
+        ),
         ("Not a name", spec("f", json!({ "module": "hello" })), None, "service_invalid", "name"),
         ("../up", spec("f", json!({ "module": "hello" })), None, "service_invalid", "name"),
     ];
@@ -110,7 +122,8 @@ fn nothing_of_a_broken_one_is_kept() {
     assert_eq!(server.text_via("/hello/hello"), "hello, world\n");
     assert_eq!(server.running_of("hello").len(), 1);
     let names = server.call("module_list", json!({}))["modules"].clone();
-    let names: Vec<_> = names.as_array().unwrap().iter().filter_map(|module| module["name"].as_str()).collect();
+    let names: Vec<_> =
+        names.as_array().unwrap().iter().filter_map(|module| module["name"].as_str()).collect();
     assert!(!names.contains(&"fresh"), "{names:?}");
 }
 
@@ -119,7 +132,10 @@ fn one_that_had_failed_or_was_stopped_is_held_to_the_same() {
     let crashy = |crash: &str| {
         let health = json!({ "start_period_secs": 1, "timeout_ms": 200 });
         let restart = json!({ "intensity": 0 });
-        spec("crashy", json!({ "module": "crashy", "env": { "CRASH": crash }, "health": health, "restart": restart }))
+        spec(
+            "crashy",
+            json!({ "module": "crashy", "env": { "CRASH": crash }, "health": health, "restart": restart }),
+        )
     };
     let server = Setup::with_services(&[("crashy", crashy("at_once"))]).start();
     server.until_service("crashy", "failed");
@@ -133,4 +149,45 @@ fn one_that_had_failed_or_was_stopped_is_held_to_the_same() {
     server.order("service_stop", "crashy");
     let detail = deploy(&server, "crashy", crashy(""), None).unwrap();
     assert_eq!(detail["service"]["state"], "ready", "{detail:#}");
+}
+
+#[test]
+fn what_cannot_be_kept_is_not_started_either() {
+    let server = server();
+    let (session, before) = (server.service_session("hello"), text(&server, "hello"));
+    // Where its folder would be lies a file.
+    std::fs::write(server.services_dir().join("fresh"), "in the way").unwrap();
+    let error = deploy(&server, "fresh", spec("fresh", json!({})), Some("crashy")).unwrap_err();
+    assert!(error["message"].as_str().unwrap().contains("fresh"), "{error:#}");
+    assert_eq!(server.refusal_name("service_get", json!({ "name": "fresh" })), "service_not_found");
+    assert_eq!(server.via("/fresh/hello").status, 404);
+    assert!(server.running_of("fresh").is_empty());
+    assert_eq!((server.service_session("hello"), text(&server, "hello")), (session, before));
+}
+
+#[test]
+fn a_module_that_cannot_have_its_name_changes_nothing() {
+    let server = server();
+    let (session, before) = (server.service_session("hello"), text(&server, "hello"));
+    for module in ["Not a name", "sha256:0000000000000000000000000000000000000000000000000000000000000000"] {
+        let error =
+            deploy(&server, "hello", spec("hello", json!({ "module": module })), Some("crashy")).unwrap_err();
+        assert_eq!(error["data"]["code_name"], "name_invalid", "{error:#}");
+        assert_eq!(
+            (server.service_session("hello"), text(&server, "hello")),
+            (session.clone(), before.clone())
+        );
+        assert_eq!(server.text_via("/hello/hello"), "hello, world\n");
+    }
+}
+
+#[test]
+fn one_that_ends_at_once_is_told_without_waiting_for_all_its_tries() {
+    let server = server();
+    let spec = spec("fresh", json!({ "module": "fresh", "health": { "start_period_secs": 3600 } }));
+    let error = deploy(&server, "fresh", spec, Some("faulty_exit7")).unwrap_err();
+    assert_eq!(error["data"]["code_name"], "service_failed", "{error:#}");
+    assert!(error["message"].as_str().unwrap().contains("exited with code 7"), "{error:#}");
+    let tries = server.call("session_list", json!({ "label": "service=fresh" }))["sessions"].clone();
+    assert_eq!(tries.as_array().map(Vec::len), Some(1), "one end of a new version says it all");
 }

@@ -86,7 +86,10 @@ fn one_that_never_answers_well_fails_and_says_what_the_last_probe_saw() {
     server.until_service("hello", "ready");
     for (name, why) in [("sick", "GET /health answered 503"), ("mute", "GET /health: no answer in 200 ms")] {
         let failed = server.until_service(name, "failed");
-        assert!(reason(&failed).contains("not ready after 1 s") && reason(&failed).contains(why), "{failed:#}");
+        assert!(
+            reason(&failed).contains("not ready after 1 s") && reason(&failed).contains(why),
+            "{failed:#}"
+        );
         assert_eq!(failed["last_probe"]["ok"], false, "{failed:#}");
         let detail = server.service_detail(name);
         assert!(detail["ends"][0]["reason"].as_str().unwrap().contains(why), "{detail:#}");
@@ -145,7 +148,10 @@ fn one_that_is_killed_is_back_and_a_request_meanwhile_waits_for_it() {
     assert_eq!(server.text_via("/hello/hello"), "hello, world\n");
     let detail = server.service_detail("hello");
     let killed = json!({ "kind": "killed", "signal": 9 });
-    assert!(detail["ends"].as_array().unwrap().iter().all(|end| outcome(&server, end) == killed), "{detail:#}");
+    assert!(
+        detail["ends"].as_array().unwrap().iter().all(|end| outcome(&server, end) == killed),
+        "{detail:#}"
+    );
 }
 
 #[test]

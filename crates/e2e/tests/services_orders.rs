@@ -40,7 +40,9 @@ fn stop_start_restart_and_remove_do_what_they_say() {
     assert!(server.services_dir().join("hello").is_dir());
     assert_eq!(server.order("service_remove", "hello"), json!({ "ok": true }));
     assert_eq!(server.refusal_name("service_get", json!({ "name": "hello" })), "service_not_found");
-    assert!(!server.services_dir().join("hello").exists() && server.services_dir().join("hello.wasm").is_file());
+    assert!(
+        !server.services_dir().join("hello").exists() && server.services_dir().join("hello.wasm").is_file()
+    );
     assert_eq!(server.via("/hello/hello").status, 404);
     assert!(server.running_of("hello").is_empty());
     assert_eq!(server.call("schedule_list", json!({}))["schedules"], json!([]));
@@ -97,6 +99,10 @@ fn two_processes_share_the_requests_and_one_that_ends_takes_only_its_own() {
     assert_eq!(back["restarts"], 1);
     let kept = &both["instances"][1]["session_id"];
     assert!(back["instances"].as_array().unwrap().iter().any(|one| one["session_id"] == *kept), "{back:#}");
+    server.declare("clock", spec("clock", json!({ "module": "clock", "instances": 3 })));
+    let list = server.call("service_reload", json!({ "name": "clock" }));
+    assert_eq!(list["services"][0]["instances"].as_array().map(Vec::len), Some(3));
+    assert_eq!(server.text_via("/clock/slow?ms=1"), "after 1 ms\n");
 }
 
 fn under_way(service: &Value) -> u64 {

@@ -38,6 +38,8 @@ pub(crate) struct Client {
     pub(crate) forwarded_for: Option<HeaderValue>,
     /// The peer as `Forwarded` has it (RFC 7239, section 6).
     pub(crate) node: String,
+    /// The last `Host`, and what `Forwarded` says of it: nearly all requests of a connection have the same.
+    forwarded: Mutex<Option<(HeaderValue, Option<HeaderValue>)>>,
     begun: Instant,
     /// When the last byte passed, in milliseconds since the connection began.
     last: AtomicU64,
@@ -61,12 +63,26 @@ impl Client {
             peer,
             forwarded_for: address.and_then(|address| HeaderValue::try_from(address.to_string()).ok()),
             node,
+            forwarded: Mutex::new(None),
             begun: Instant::now(),
             last: AtomicU64::new(0),
             busy: AtomicU32::new(0),
             fault: Mutex::new(None),
             _place: place,
         })
+    }
+
+    /// What `Forwarded` says of this connection and a `Host`, made if it is not the last one.
+    pub(crate) fn forwarded(
+        &self,
+        host: &HeaderValue,
+        make: impl FnOnce(&str, &HeaderValue) -> Option<HeaderValue>,
+    ) -> Option<HeaderValue> {
+        let mut last = self.forwarded.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, value)) if known == host => value.clone(),
+            _ => last.insert((host.clone(), make(&self.node, host))).1.clone(),
+        }
     }
 
     /// A byte passed in either direction.

@@ -89,26 +89,27 @@ pub(crate) fn forward(headers: &mut HeaderMap, client: &Client, prefix: Option<&
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     let forwarded = match headers.get(HOST).cloned() {
         Some(host) => {
-            let mut value = Vec::with_capacity(64);
-            value.extend_from_slice(b"for=");
-            value.extend_from_slice(client.node.as_bytes());
-            value.extend_from_slice(b";host=\"");
-            // The guard and h2 let no quote and no backslash into it.
-            value.extend_from_slice(host.as_bytes());
-            value.extend_from_slice(b"\";proto=http");
+            let value = client.forwarded(&host, element);
             headers.insert(X_FORWARDED_HOST, host);
             value
         }
-        None => format!("for={};proto=http", client.node).into_bytes(),
+        None => HeaderValue::try_from(format!("for={};proto=http", client.node)).ok(),
     };
-    let value = match headers.contains_key(FORWARDED) {
-        true => append(headers, &FORWARDED, &forwarded),
-        false => HeaderValue::from_maybe_shared(bytes::Bytes::from(forwarded)).ok(),
+    let value = match forwarded {
+        Some(value) if headers.contains_key(FORWARDED) => append(headers, &FORWARDED, value.as_bytes()),
+        value => value,
     };
     set(headers, FORWARDED, value);
     if let Some(prefix) = prefix {
         headers.insert(X_FORWARDED_PREFIX, prefix.clone());
     }
+}
+
+/// What `Forwarded` says of one step.
+fn element(node: &str, host: &HeaderValue) -> Option<HeaderValue> {
+    // The guard and h2 let no quote and no backslash into the host.
+    let parts = [b"for=", node.as_bytes(), b";host=\"", host.as_bytes(), b"\";proto=http"];
+    HeaderValue::from_bytes(&parts.concat()).ok()
 }
 
 /// Leaves a response with one word about its length: an upstream's chunks count more than its `Content-Length`, and a

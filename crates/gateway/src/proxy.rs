@@ -56,11 +56,15 @@ pub(crate) async fn forward(
     let mut response = Download::new(reply).map(|body| Body::download(body, lease));
     fields::one_length(&mut response);
     fields::strip(response.headers_mut(), |_| false);
+    close_if_unread(&mut response, &upload);
+    Ok(response)
+}
+
+/// Says that nothing can follow on this connection, if nobody will read the rest of the request.
+pub(crate) fn close_if_unread(response: &mut Response<Body>, upload: &Upload) {
     if !upload.is_complete() {
-        // Nobody will read the rest of the request, so nothing can follow it.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
 }
 
 fn switch(

@@ -108,6 +108,7 @@ async fn route(
                 None => {
                     let mut response = answered.map_err(|refusal| Answer::refusal(refusal, name))?;
                     fields::strip(response.headers_mut(), |_| false);
+                    proxy::close_if_unread(&mut response, &upload);
                     Ok(response)
                 }
             }

@@ -113,7 +113,7 @@ impl Upload {
         if state.owed.is_some() { None } else { Some(begun.max(state.moved)) }
     }
 
-    /// Holds the body back until [`Upload::open`] is called. hyper tells the client to go on when somebody asks for the
+    /// Holds the body back until [`Upload::open_gate`] is called. hyper tells the client to go on when somebody asks for the
     /// body, and that is the upstream's to decide.
     pub(crate) fn close_gate(&self) {
         if let Some(mut state) = self.state() {

@@ -80,8 +80,10 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// Whether a service takes requests; one that is idle does, it starts with the first.
     pub(crate) fn is_ready(&self, name: &str) -> bool {
-        lock(&self.services).get(name).is_some_and(|service| service.state() == ServiceState::Ready)
+        let service = lock(&self.services).get(name).cloned();
+        service.is_some_and(|service| matches!(service.state(), ServiceState::Ready | ServiceState::Idle))
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Service>> {

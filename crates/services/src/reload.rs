@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::error::{Error, ErrorCode};
-use api::service::{ServiceList, ServiceReload};
+use api::service::{ServiceList, ServiceReload, ServiceState};
 use futures_util::future::join_all;
 
 use crate::declaration::{Declaration, scan};
@@ -77,10 +77,12 @@ async fn follow(inner: &Arc<Inner>, service: &Arc<Service>, declaration: Declara
     }
 }
 
-/// Whether its module's name stands for another content than what runs.
+/// Whether its module's name stands for another content than what ran last.
 async fn module_changed(inner: &Inner, service: &Service) -> bool {
-    let running = lock(&service.view).instances.first().map(|instance| instance.session.info().digest);
-    let Some(running) = running else { return false };
+    let Some(running) = lock(&service.view).digest.clone() else {
+        // It could not even begin, perhaps for want of its module.
+        return service.state() == ServiceState::Failed;
+    };
     let module = service.declaration().module().to_owned();
     inner.supervisor.module_get(&module).await.is_ok_and(|detail| detail.info.digest != running)
 }

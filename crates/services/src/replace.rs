@@ -59,7 +59,8 @@ impl Life {
 
     /// Takes over a declaration where there is nothing to hand over.
     async fn exchange(&mut self, new: Arc<Declaration>, before: &Arc<Declaration>) {
-        let wanted = self.wanted;
+        // What had failed may work now.
+        let wanted = self.wanted || self.service.state() == State::Failed;
         let old = lock(&self.service.view).instances.clone();
         if !old.is_empty() || new.address != before.address {
             let state = self.service.state();

@@ -58,6 +58,8 @@ pub(crate) struct View {
     pub(crate) next_try_at: Option<u64>,
     pub(crate) instances: Vec<Arc<Instance>>,
     pub(crate) address: Option<String>,
+    /// The content of the module that ran last.
+    pub(crate) digest: Option<String>,
     pub(crate) restarts: u64,
     pub(crate) ready_since: Option<u64>,
     pub(crate) probes: VecDeque<Probe>,
@@ -98,6 +100,7 @@ impl Service {
                 next_try_at: None,
                 instances: Vec::new(),
                 address: None,
+                digest: None,
                 restarts: 0,
                 ready_since: None,
                 probes: VecDeque::new(),

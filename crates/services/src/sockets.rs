@@ -47,6 +47,21 @@ impl Public {
     }
 }
 
+impl Public {
+    /// Whether anybody is connected to it, by the kernel's list of connections.
+    pub(crate) fn is_connected(&self) -> bool {
+        // proc(5): the second column is the local address, the port in hexadecimal behind a colon; the fourth is the state,
+        // and 01 is ESTABLISHED.
+        let port = format!(":{:04X}", self.address.port());
+        let file = if self.address.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
+        let list = std::fs::read_to_string(file).unwrap_or_default();
+        list.lines().any(|line| {
+            let mut columns = line.split_whitespace().skip(1);
+            columns.next().is_some_and(|local| local.ends_with(&port)) && columns.nth(1) == Some("01")
+        })
+    }
+}
+
 /// The socket by which the gateway reaches one process of a service. Its file goes with it.
 #[derive(Debug)]
 pub(crate) struct Private {

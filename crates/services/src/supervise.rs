@@ -98,7 +98,9 @@ impl Life {
             Order::Start(reply) => {
                 self.inner.schedules.active(&self.service.name, true);
                 self.restarts.forget();
-                if !self.wanted || matches!(self.service.state(), State::Failed | State::Backoff) {
+                if !self.wanted
+                    || matches!(self.service.state(), State::Failed | State::Backoff | State::Idle)
+                {
                     self.wanted = true;
                     self.begin().await;
                 }
@@ -173,7 +175,10 @@ impl Life {
         };
         let no = self.inner.next_no.fetch_add(1, Relaxed);
         let place = (self.inner.run_dir.as_path(), no);
-        Instance::start(&self.inner.supervisor, declaration, public, place, self.service.events.clone()).await
+        let events = self.service.events.clone();
+        let instance = Instance::start(&self.inner.supervisor, declaration, public, place, events).await?;
+        self.service.change(|view| view.digest = Some(instance.session.info().digest));
+        Ok(instance)
     }
 
     /// A process says something of itself.
@@ -295,6 +300,11 @@ impl Life {
         let timeout = self.service.declaration().spec.idle_timeout_secs.map(Duration::from_secs);
         let used = lock(&self.service.view).used;
         if timeout.is_some_and(|timeout| used.elapsed() >= timeout) && self.service.under_way() == 0 {
+            if self.public.as_ref().is_some_and(Public::is_connected) {
+                // Somebody asks it straight, on its own port.
+                self.service.change(|view| view.used = Instant::now());
+                return;
+            }
             return self.rest(State::Idle, Some("no request for its idle timeout".to_owned())).await;
         }
         if !self.settled {

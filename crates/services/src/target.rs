@@ -19,7 +19,9 @@ const HOLD: Duration = Duration::from_secs(30);
 
 /// Routes a service's prefix to it, and calls its schedules from now on.
 pub(crate) fn route(inner: &Arc<Inner>, service: &Arc<Service>, before: &Declaration, now: &Declaration) {
-    if before.spec.prefix != now.spec.prefix {
+    // Another service may have taken it over by now.
+    let own = |(prefix, name): &(String, String)| *prefix == before.spec.prefix && *name == service.name;
+    if before.spec.prefix != now.spec.prefix && inner.routes.names().iter().any(own) {
         inner.routes.remove(&before.spec.prefix);
     }
     let entrance = Entrance { inner: Arc::clone(inner), service: Arc::clone(service) };

@@ -19,14 +19,9 @@ impl Services {
     pub fn watch(&self) -> Result<(), notify::Error> {
         let (tell, mut told) = mpsc::unbounded_channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // A new folder is told, and what was in it by then is not.
             let matters = |event: &notify::Event| {
-                let kind =
-                    matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_));
-                let ours = |path: &std::path::PathBuf| {
-                    path.extension().is_some_and(|extension| extension == "wasm" || extension == "json")
-                        || !path.exists()
-                };
-                kind && event.paths.iter().any(ours)
+                matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_))
             };
             // An error may mean that events were lost.
             if event.as_ref().map_or(true, matters) {

@@ -8,7 +8,7 @@ use super::Link;
 use crate::target::Address;
 
 /// The most that wait for one upstream.
-const MAX_IDLE: usize = 128;
+const MAX_IDLE: usize = 512;
 /// How long one waits.
 const IDLE: Duration = Duration::from_secs(30);
 
