@@ -1,10 +1,11 @@
 //! What is done to services from outside: processes that hang, zygotes that die, orders that come at once.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use e2e::canary::Calm;
+use e2e::http::read_head;
 use e2e::services::{get, spec};
-use e2e::{Server, Setup, Value, census, eventually, json, signal_to};
+use e2e::{Server, Setup, Value, census, eventually, json, patience, signal_to};
 use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
 
 fn pid(service: &Value) -> u32 {
@@ -216,6 +217,24 @@ fn a_restart_lets_requests_end_for_as_long_as_its_grace() {
         assert!(std::io::copy(&mut half, &mut std::io::sink()).is_err(), "it looks whole");
     });
     assert_eq!(server.running_of("hasty").len(), 1);
+}
+
+#[test]
+fn a_restart_lets_requests_on_the_port_itself_end_as_well() {
+    let services = [("clock", spec("clock", json!({ "module": "clock", "grace_ms": 20_000 })))];
+    let server = Setup::with_services(&services).start();
+    server.until_service("clock", "ready");
+    let door = server.door_of("clock");
+    let session = server.service_session("clock");
+    let mut slow = door.connect(patience()).unwrap();
+    slow.write_all(b"GET /slow?ms=1500 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    // Who came later has been answered, so the process has this one, too.
+    assert!(get(&door, "/tick").text().contains("\"count\":1,"));
+    server.order("service_restart", "clock");
+    assert_eq!(read_head(slow).unwrap().text(), "after 1500 ms\n");
+    // And then it leaves, although its grace is long.
+    eventually("the one of before is gone", || (server.info(&session)["state"] == "cancelled").then_some(()));
+    assert_eq!(get(&door, "/slow?ms=1").text(), "after 1 ms\n");
 }
 
 #[test]

@@ -71,7 +71,6 @@ fn restarts_refuse_no_connection_on_the_port_itself() {
     }
     traffic.flows(20);
     let (bad, _) = traffic.stop();
-    eprintln!("DEBUG {} {:?}", bad.len(), bad);
     // The server does not see these requests: one that the process of before has just begun may break with it. But the
     // port is never free, and what is not accepted yet is answered by the next process.
     assert!(bad.len() <= 3 * 4, "more than one request of each client failed at each restart: {bad:?}");

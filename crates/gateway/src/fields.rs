@@ -35,7 +35,7 @@ fn is_claim(name: &HeaderName) -> bool {
 
 /// Takes away what is for one connection only, and what `Connection` names.
 pub(crate) fn strip(headers: &mut HeaderMap, and: impl Fn(&HeaderName) -> bool) {
-    if headers.get(CONNECTION).is_some_and(|value| !is_common(value)) {
+    if headers.get_all(CONNECTION).iter().any(|value| !is_common(value)) {
         let named = headers.get_all(CONNECTION).iter().flat_map(tokens);
         let named: Vec<HeaderName> = named.filter_map(|name| name.parse().ok()).collect();
         // Without this one a request would mean something else, whoever says that it were for one connection.

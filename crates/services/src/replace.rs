@@ -14,6 +14,9 @@ use crate::service::{Event, Order, Reply, lock};
 use crate::supervise::Life;
 use crate::target;
 
+/// How long whoever asked for a replacement waits for the old processes to be gone. They may go on for as long as the grace.
+const GONE: Duration = Duration::from_secs(1);
+
 impl Life {
     /// New processes first, then the old ones drain. When the new ones do not become ready, the old ones stay.
     pub(crate) async fn replace(&mut self, declaration: Option<Arc<Declaration>>, reply: Reply) {
@@ -36,9 +39,13 @@ impl Life {
                 self.retry_at = None;
                 self.settled = false;
                 self.service.set(State::Ready, None);
-                let _ = reply.send(Ok(()));
                 let grace = before.spec.grace_ms.map_or(self.inner.grace, Duration::from_millis);
-                tokio::spawn(async move { join_all(old.iter().map(|instance| instance.stop(grace))).await });
+                let stopped = tokio::spawn(async move {
+                    join_all(old.iter().map(|instance| instance.stop(grace))).await;
+                });
+                // Who asks on the service's own port from now on mostly gets the new ones.
+                let _ = tokio::time::timeout(GONE, stopped).await;
+                let _ = reply.send(Ok(()));
             }
             Err(why) => {
                 // The socket of before, in case the new declaration named another one.

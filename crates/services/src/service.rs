@@ -81,7 +81,11 @@ pub(crate) struct Service {
     /// Requests through the gateway so far.
     pub(crate) requests: AtomicU64,
     /// Requests that a handler may still begin.
-    pub(crate) permits: Arc<Semaphore>,
+    permits: Mutex<(usize, Arc<Semaphore>)>,
+}
+
+fn at_once(declaration: &Declaration) -> usize {
+    declaration.spec.instances.unwrap_or(AT_ONCE) as usize
 }
 
 impl Service {
@@ -90,7 +94,7 @@ impl Service {
         events: mpsc::UnboundedSender<Event>,
         any: watch::Sender<()>,
     ) -> Self {
-        let at_once = declaration.spec.instances.unwrap_or(AT_ONCE) as usize;
+        let at_once = at_once(&declaration);
         Self {
             name: declaration.name.clone(),
             view: Mutex::new(View {
@@ -111,8 +115,18 @@ impl Service {
             changed: watch::Sender::new(()),
             any,
             requests: AtomicU64::new(0),
-            permits: Arc::new(Semaphore::new(at_once)),
+            permits: Mutex::new((at_once, Arc::new(Semaphore::new(at_once)))),
         }
+    }
+
+    /// What a handler's request needs to begin. Requests that have begun under another number do not count.
+    pub(crate) fn permits(&self) -> Arc<Semaphore> {
+        let wanted = at_once(&self.declaration());
+        let mut permits = lock(&self.permits);
+        if permits.0 != wanted {
+            *permits = (wanted, Arc::new(Semaphore::new(wanted)));
+        }
+        Arc::clone(&permits.1)
     }
 
     pub(crate) fn declaration(&self) -> Arc<Declaration> {
@@ -123,12 +137,17 @@ impl Service {
         lock(&self.view).state
     }
 
+    /// Tells the state. Nobody is woken for what was known.
     pub(crate) fn set(&self, state: ServiceState, reason: Option<String>) {
-        self.change(|view| {
-            if view.state != state || view.reason != reason {
-                let why = reason.as_deref().unwrap_or_default();
-                tracing::info!(service = self.name, state = state.name(), why, "service");
+        {
+            let view = lock(&self.view);
+            if view.state == state && view.reason == reason && view.next_try_at.is_none() {
+                return;
             }
+        }
+        let why = reason.as_deref().unwrap_or_default();
+        tracing::info!(service = self.name, state = state.name(), why, "service");
+        self.change(|view| {
             if state == ServiceState::Ready {
                 view.ready_since.get_or_insert_with(crate::probe::now_ms);
             } else if state != ServiceState::Unhealthy {

@@ -13,6 +13,9 @@ use crate::session::{Session, Waiting, lock};
 /// What the engine may take beside linear memory, in bytes: a loaded module, its own stack, buffers of the kernel.
 const BESIDE: u64 = 128 << 20;
 
+/// What the name of a server's cgroup begins with; its pid follows.
+const PREFIX: &str = "hero_runner-";
+
 /// Where cgroups can be made.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
@@ -31,7 +34,8 @@ impl Cgroups {
             // while processes are in it, and those are not this server's to move.
             fs::write(dir.join("cgroup.subtree_control"), "+memory").ok()?;
         }
-        let dir = dir.join(format!("hero_runner-{}", std::process::id()));
+        sweep(&dir);
+        let dir = dir.join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir(&dir).ok()?;
         Some(Self { dir, v2 })
     }
@@ -42,8 +46,12 @@ impl Cgroups {
     /// # Errors
     /// What the kernel says.
     pub(crate) fn enter(&self, name: &str, pid: u32, linear: u64) -> io::Result<Cgroup> {
+        if let Some(beside) = self.dir.parent() {
+            // Its processes may not have been quite gone before.
+            sweep(beside);
+        }
         let group = Cgroup { dir: self.dir.join(name), v2: self.v2, limit: linear + BESIDE };
-        fs::create_dir(&group.dir)?;
+        fs::create_dir_all(&group.dir)?;
         if group.v2 {
             if let Some(parent) = group.dir.parent() {
                 fs::write(parent.join("cgroup.subtree_control"), "+memory")?;
@@ -126,6 +134,21 @@ impl Cgroup {
     pub(crate) fn was_out_of_memory(&self) -> bool {
         let file = if self.v2 { "memory.events" } else { "memory.oom_control" };
         killed(&self.dir.join(file)).unwrap_or(false)
+    }
+}
+
+/// Removes what servers have left that were killed. The kernel keeps what has processes in it.
+fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
+        if Path::new("/proc").join(pid).exists() {
+            continue;
+        }
+        for session in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
+            let _ = fs::remove_dir(session.path());
+        }
+        let _ = fs::remove_dir(entry.path());
     }
 }
 

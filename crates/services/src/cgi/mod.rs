@@ -20,7 +20,7 @@ use hyper::body::Frame;
 use supervisor::{SessionHandle, Wiring};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::Inner;
 use crate::instance::request;
@@ -63,7 +63,7 @@ async fn respond(
 ) -> Result<Response<Body>, Refusal> {
     let declaration = service.declaration();
     let limit = declaration.spec.timeout_ms.map_or(TIMEOUT, Duration::from_millis);
-    let permit = tokio::time::timeout(limit, Arc::clone(&service.permits).acquire_owned()).await;
+    let permit = tokio::time::timeout(limit, service.permits().acquire_owned()).await;
     let Ok(Ok(permit)) = permit else {
         let reason = format!("service {:?} answers as many requests as it may", service.name);
         let retry_after = Some(Duration::from_secs(1));
@@ -170,11 +170,16 @@ async fn begin(
     let failed = |error: &dyn std::fmt::Display| Error::new(ErrorCode::ResourceExhausted, error.to_string());
     let (stdout, theirs) = std::io::pipe().map_err(|error| failed(&error))?;
     let supervisor = inner.supervisor.clone();
-    let started = inner.runtime.spawn(async move {
+    let (tell, told) = oneshot::channel();
+    inner.runtime.spawn(async move {
         let wiring = Wiring { stdin, stdout: Some(theirs.into()), ..Wiring::default() };
-        supervisor.session_start_wired(start, wiring).await
+        let started = supervisor.session_start_wired(start, wiring).await;
+        if let Err(Ok(unwanted)) = tell.send(started) {
+            // The client has gone meanwhile.
+            unwanted.stop(Duration::ZERO);
+        }
     });
-    Ok((started.await.map_err(|error| failed(&error))??, stdout.into()))
+    Ok((told.await.map_err(|error| failed(&error))??, stdout.into()))
 }
 
 /// Brings the rest of a body to its session.
