@@ -72,30 +72,36 @@ pub(crate) fn poll(
     }
     let bytes = guest.bytes(list, count * SUBSCRIPTION as u32).ok_or(Errno::FAULT)?;
     let Lists { subscriptions, fds } = lists;
+    // Since when this call waits: times that count from then do so however often the list is made.
+    let began = Instant::now();
+    let mut leaving = None;
     loop {
-        let leaving = sys::leave::asked();
-        subscriptions.clear();
-        subscriptions.reserve(count as usize);
-        fds.clear();
-        // Copied before anything is written: the two lists may overlap.
-        for bytes in bytes.chunks_exact(SUBSCRIPTION) {
-            subscriptions.push(subscription(guest, sockets.as_deref(), bytes, fds));
-        }
-        if fds.iter().any(|fd| fd.as_fd().as_raw_fd() == 0) {
-            stdio.stdin_wanted().map_err(|error| Errno::of(&error))?;
+        let asked = sys::leave::asked();
+        if leaving != Some(asked) {
+            leaving = Some(asked);
+            subscriptions.clear();
+            subscriptions.reserve(count as usize);
+            fds.clear();
+            // Copied before anything is written: the two lists may overlap.
+            for bytes in bytes.chunks_exact(SUBSCRIPTION) {
+                subscriptions.push(subscription(guest, sockets.as_deref(), bytes, fds, began));
+            }
+            if fds.iter().any(|fd| fd.as_fd().as_raw_fd() == 0) {
+                stdio.stdin_wanted().map_err(|error| Errno::of(&error))?;
+            }
         }
         let times = subscriptions.iter().filter_map(|subscription| match subscription.wanted {
             Wanted::Time(at) => Some(at),
-            Wanted::Now(_) => Some(Instant::now()),
+            Wanted::Now(_) => Some(began),
             Wanted::Fds(_) | Wanted::Sockets(_) => None,
         });
         let time = times.min();
-        let look = leaving.then(|| Instant::now() + QUIET);
+        let look = asked.then(|| Instant::now() + QUIET);
         match wait_once(fds, [time, look].into_iter().flatten().min()) {
             // Asked to leave, perhaps: the list is another one then.
             Err(Kernel::EINTR) => {}
             Err(error) => return Err(error.into()),
-            Ok(false) if leaving && time.is_none_or(|time| Instant::now() < time) => {
+            Ok(false) if asked && time.is_none_or(|time| Instant::now() < time) => {
                 if let Some(sockets) = &mut sockets {
                     sockets.leave_if_quiet();
                 }
@@ -145,10 +151,13 @@ fn subscription(
     sockets: Option<&Sockets>,
     bytes: &[u8],
     fds: &mut Vec<PollFd<'static>>,
+    began: Instant,
 ) -> Subscription {
     let (tag, word) = (bytes[8], u32::from_le_bytes(array(bytes, 16)));
     let wanted = match tag {
-        CLOCK => clock(word, u64::from_le_bytes(array(bytes, 24)), u16::from_le_bytes(array(bytes, 40))),
+        CLOCK => {
+            clock(word, u64::from_le_bytes(array(bytes, 24)), u16::from_le_bytes(array(bytes, 40)), began)
+        }
         FD_READ | FD_WRITE => {
             let flags = if tag == FD_READ { PollFlags::POLLIN } else { PollFlags::POLLOUT };
             let mut listed = |new: &[BorrowedFd<'static>]| {
@@ -178,7 +187,7 @@ fn subscription(
 }
 
 /// The moment that a clock subscription names.
-fn clock(id: u32, timeout: u64, flags: u16) -> Wanted {
+fn clock(id: u32, timeout: u64, flags: u16, began: Instant) -> Wanted {
     let clock = match id {
         0 => ClockId::CLOCK_REALTIME,
         1 => ClockId::CLOCK_MONOTONIC,
@@ -193,7 +202,7 @@ fn clock(id: u32, timeout: u64, flags: u16) -> Wanted {
     }
     // Nobody lives to see the end of a wait that the clock cannot even name.
     let far = Duration::from_secs(100 * 365 * 86_400);
-    Wanted::Time(Instant::now() + rest.min(far))
+    Wanted::Time(began + rest.min(far))
 }
 
 /// Waits until one of the descriptors is ready or the time has come; whether one is ready.

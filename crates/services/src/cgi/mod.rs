@@ -83,13 +83,11 @@ async fn respond(
     start.env_vars.extend(environment(&call, length));
     start.timeout_ms = Some(limit.as_millis() as u64);
     start.stdin_open = more;
-    let (session, stdout) = begin(&inner, start, ahead).await.map_err(|error| {
+    let (mut running, stdout) = begin(&inner, start, ahead, permit).await.map_err(|error| {
         let retry_after = error.code.retryable().then_some(Duration::from_secs(1));
         let reason = format!("service {:?} cannot begin a session: {error}", service.name);
         Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after }
     })?;
-    // A client that goes away takes its session with it.
-    let mut running = Running { session, over: false, _permit: permit };
     if more {
         tokio::spawn(feed(running.session.clone(), body));
     }
@@ -166,7 +164,8 @@ async fn begin(
     inner: &Arc<Inner>,
     start: SessionStart,
     stdin: Bytes,
-) -> Result<(SessionHandle, OwnedFd), Error> {
+    permit: OwnedSemaphorePermit,
+) -> Result<(Running, OwnedFd), Error> {
     let failed = |error: &dyn std::fmt::Display| Error::new(ErrorCode::ResourceExhausted, error.to_string());
     let (stdout, theirs) = std::io::pipe().map_err(|error| failed(&error))?;
     let supervisor = inner.supervisor.clone();
@@ -174,10 +173,9 @@ async fn begin(
     inner.runtime.spawn(async move {
         let wiring = Wiring { stdin, stdout: Some(theirs.into()), ..Wiring::default() };
         let started = supervisor.session_start_wired(start, wiring).await;
-        if let Err(Ok(unwanted)) = tell.send(started) {
-            // The client has gone meanwhile.
-            unwanted.stop(Duration::ZERO);
-        }
+        // A client that goes away takes its session with it, at whatever moment.
+        let running = started.map(|session| Running { session, over: false, _permit: permit });
+        let _ = tell.send(running);
     });
     Ok((told.await.map_err(|error| failed(&error))??, stdout.into()))
 }
