@@ -128,6 +128,8 @@ impl Inner {
             self.schedules.active(&service.name, false);
             return;
         }
+        // A request that comes before its task has begun is held, like one that comes a little later.
+        service.set(ServiceState::Starting, None);
         let service = Arc::clone(service);
         tokio::spawn(async move { service.order(Order::Start).await });
     }
