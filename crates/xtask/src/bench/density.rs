@@ -79,7 +79,7 @@ fn memory(bench: &Bench, kind: Kind, count: usize, folders: [&Path; 2]) -> Resul
     let (module, warm) = match kind {
         Kind::Python => ("cpython", "stdin"),
         Kind::Echo => ("echo", "instantiate"),
-        _ => ("hello", "instantiate"),
+        _ => ("greet", "instantiate"),
     };
     server.template(&json!({
         "name": "idle", "module": module, "warm": warm, "min_spare": ready, "max_spare": ready,
@@ -97,7 +97,7 @@ fn memory(bench: &Bench, kind: Kind, count: usize, folders: [&Path; 2]) -> Resul
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let counts = bench.options.pick([200, 400], [10, 20]);
     let services = guests::folder(bench.dir.path(), &[], &["cpython"])?;
-    let state = guests::compiled_state(&services, &["hello", "echo", "cpython"].map(str::to_owned))?;
+    let state = guests::compiled_state(&services, &["greet", "echo", "cpython"].map(str::to_owned))?;
     // kB of one with the smaller and the larger number, its Pss with the larger, and what the server has more for it.
     let mut taken: [[Sample; 4]; KINDS.len()] = Default::default();
     for _ in 0..bench.options.rounds.min(ROUNDS) {

@@ -17,7 +17,7 @@ use super::chart::{self, Panel};
 use super::jobs::Job;
 use super::processes::Cpu;
 use super::rounds::{Measured, Pacing, Rounds};
-use super::sample::{Ratio, Series};
+use super::sample::Ratio;
 use super::table::{Table, number};
 use debian::Program;
 use load::{Line, What, Wrk};
@@ -46,6 +46,19 @@ const MANY: usize = 1000;
 /// Connections to handlers.
 const HANDLERS: [usize; 2] = [1, 8];
 
+/// What the first tables say.
+const PROXIED: &str = "\
+wrk with one thread asks back to back over connections that stay open, and shares the machine with all of it; its p50 and \
+p99 are those of a block, in microseconds, and a late answer counts as well for the requests that waited behind it. The \
+service is `hello`, one process of WebAssembly. The gateway is one thread and reaches the service by a Unix socket; nginx \
+passes on the same header fields, keeps 64 connections to the service's TCP port, and writes no log.";
+
+/// What the table of handlers says.
+const HANDLERS_ARE: &str = "\
+A handler answers each request in a process of its own, forked for it and gone after it, with a log and a place in the \
+history. `wasmtime serve` answers each in an instance of its own, all in one process, from a component that says the same \
+(`crates/xtask/peer`).";
+
 /// What is compared: its name, its connections, and how it is asked, or the reason why it is not there.
 struct Row {
     name: &'static str,
@@ -66,22 +79,45 @@ fn key(name: &str, connections: usize) -> String {
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let wrk = Wrk::find(bench.dir.path())?;
     let site = Site::start(bench.dir.path())?;
-    let nginx = nginx(bench, &site);
-    let (proxied, peer) = (proxied(bench, &site, &nginx), Peer::start(bench.dir.path()));
-    let handled = handled(&site, &peer);
+    let (nginx, peer) = (nginx(bench, &site), Peer::start(bench.dir.path()));
+    let ([proxied, crowd], handled) = (proxied(bench, &site, &nginx), handled(&site, &peer));
     let (job, server) = (Job::hello("warm"), &site.server);
     job.settle(server)?;
+    let few = rounds(bench, &wrk, &proxied)?.run()?;
+    // By itself: what proxies keep open of so many, the service would have to look after in all other blocks.
+    let many = rounds(bench, &wrk, &crowd)?.run()?;
+    let mut rounds = rounds(bench, &wrk, &handled)?;
+    rounds.add(SESSION, || job.block(server, Pacing::Tight));
+    let handlers = rounds.run()?;
+    println!("## Gateway\n\n{}", few.note());
+    println!("{PROXIED}\n\n{}", table(&few, &wrk, &proxied));
+    println!("The same with many connections. {}\n\n{}", many.note(), table(&many, &wrk, &crowd));
+    println!("{HANDLERS_ARE} {}\n\n{}", handlers.note(), handler_table(&handlers, &wrk, &handled));
+    let starts = site.starts()?.map(|(start, percent)| format!("{} % {start}", number(percent)));
+    println!("How the processes of the handler's last sessions came to be: {}.\n", starts.join(", "));
+    println!("{}", goals(&few, &handlers));
+    let bars = |measured: &Measured, rows: &[Row], connections: &[usize], what: What| {
+        let rows = rows.iter().filter(|row| connections.contains(&row.connections));
+        let label = |row: &Row| if connections.len() == 1 { row.name.to_owned() } else { row.key() };
+        rows.map(|row| (label(row), measured.series(&what.of(&row.key())).p50())).collect()
+    };
+    let panel = |title: &str, bars| Panel::Bars { title: title.to_owned(), logarithmic: false, bars };
+    let panels = [
+        panel("Requests a second", bars(&few, &proxied, &[BUSY], What::Rate)),
+        panel("From a request to its answer, µs p50", bars(&few, &proxied, &[ONE], What::P50)),
+        panel("Requests a second to a handler", bars(&handlers, &handled, &HANDLERS, What::Rate)),
+    ];
+    chart::draw(&bench.options.out.join("gateway.svg"), &panels)
+}
+
+/// Rounds of a block of each row that is there.
+fn rounds<'a>(bench: &'a Bench, wrk: &'a Wrk, rows: &'a [Row]) -> Result<Rounds<'a>> {
     let mut rounds = Rounds::new(bench);
-    for line in proxied.iter().chain(&handled).filter_map(|row| row.line.as_ref().ok()) {
+    for line in rows.iter().filter_map(|row| row.line.as_ref().ok()) {
         ask(line.address, &line.path, line.text)?;
         rounds.add_many(line.all(), || wrk.block(line));
     }
-    rounds.add(SESSION, || job.block(server, Pacing::Tight));
-    let measured = rounds.run()?;
-    print(&measured, &wrk, &proxied, &handled)?;
-    let starts = site.starts()?.map(|(start, percent)| format!("{} % {start}", number(percent)));
-    println!("How the processes of the handler's last sessions came to be: {}.\n", starts.join(", "));
-    draw(bench, &measured, &proxied, &handled)
+    Ok(rounds)
 }
 
 /// Two of them, because the gateway is one thread and nginx need not be.
@@ -91,8 +127,8 @@ fn nginx(bench: &Bench, site: &Site) -> Result<[Nginx; 2]> {
     Ok([start("nginx", "1")?, start("nginx_auto", "auto")?])
 }
 
-/// All that asks `hello`.
-fn proxied(bench: &Bench, site: &Site, nginx: &Result<[Nginx; 2]>) -> Vec<Row> {
+/// All that asks `hello`: over few connections, and over many.
+fn proxied(bench: &Bench, site: &Site, nginx: &Result<[Nginx; 2]>) -> [Vec<Row>; 2] {
     let seconds = bench.options.pick(2, 1);
     let row = |name, connections, proxy: Result<(SocketAddr, Cpu), String>| {
         let path = if name == STRAIGHT { "/hello".to_owned() } else { format!("/{PREFIX}/hello") };
@@ -118,7 +154,7 @@ fn proxied(bench: &Bench, site: &Site, nginx: &Result<[Nginx; 2]>) -> Vec<Row> {
         });
         row(name, connections, found)
     };
-    vec![
+    let few = vec![
         straight(BUSY),
         gateway(BUSY),
         nginx(NGINX, BUSY),
@@ -127,9 +163,8 @@ fn proxied(bench: &Bench, site: &Site, nginx: &Result<[Nginx; 2]>) -> Vec<Row> {
         straight(ONE),
         gateway(ONE),
         nginx(NGINX, ONE),
-        gateway(MANY),
-        nginx(NGINX, MANY),
-    ]
+    ];
+    [few, vec![straight(MANY), gateway(MANY), nginx(NGINX, MANY)]]
 }
 
 /// The handler and its peer.
@@ -156,30 +191,18 @@ fn handled(site: &Site, peer: &Result<Peer>) -> Vec<Row> {
     ours.into_iter().chain(peers).collect()
 }
 
-/// A series of a line.
-fn of(measured: &Measured, name: &str, connections: usize, what: What) -> Series {
-    measured.series(&what.of(&key(name, connections)))
-}
-
-/// What a number of connections is compared with; nothing follows from a row that is not there.
-fn over(measured: &Measured, row: &Row, name: &str, what: What) -> Option<Ratio> {
-    let series = |name| of(measured, name, row.connections, what);
-    measured.has(&what.of(&key(name, row.connections))).then(|| series(row.name).over(&series(name)))
+/// What a row of a number of connections is to another one; nothing follows from one that is not there.
+fn over(measured: &Measured, connections: usize, names: [&str; 2], what: What) -> Option<Ratio> {
+    let [it, other] = names.map(|name| what.of(&key(name, connections)));
+    let there = measured.has(&it) && measured.has(&other);
+    there.then(|| measured.series(&it).over(&measured.series(&other)))
 }
 
 fn shown(ratio: Option<Ratio>) -> String {
-    ratio.map(|ratio| ratio.to_string()).unwrap_or_default()
+    ratio.map_or_else(|| "-".to_owned(), |ratio| ratio.to_string())
 }
 
-fn print(measured: &Measured, wrk: &Wrk, proxied: &[Row], handled: &[Row]) -> Result<()> {
-    println!("## Gateway\n\n{}", measured.note());
-    println!(
-        "wrk with one thread asks back to back over connections that stay open, and shares the machine with all of it; its \
-         p50 and p99 are those of a block, in microseconds, and a late answer counts as well for the requests that waited \
-         behind it. The service is `hello`, one process of WebAssembly. The \
-         gateway is one thread and reaches the service by a Unix socket; nginx passes on the same header fields, keeps \
-         64 connections to the service's TCP port, and writes no log.\n"
-    );
+fn table(measured: &Measured, wrk: &Wrk, rows: &[Row]) -> Table {
     let mut table = Table::new(&[
         "connections",
         "what",
@@ -192,26 +215,22 @@ fn print(measured: &Measured, wrk: &Wrk, proxied: &[Row], handled: &[Row]) -> Re
         "p99, it / nginx, 1 worker",
         "wrong answers",
     ]);
-    for row in proxied {
-        let lead = [row.connections.to_string(), row.name.to_owned()];
-        table.row(
-            lead.into_iter().chain(match &row.line {
-                Err(why) => vec![why.clone()],
-                Ok(_) => What::ALL
-                    .map(|what| number(of(measured, row.name, row.connections, what).p50()))
-                    .into_iter()
-                    .chain([What::Rate, What::P99].map(|what| shown(over(measured, row, NGINX, what))))
-                    .chain([wrk.wrong(&row.key()).to_string()])
-                    .collect(),
-            }),
-        );
+    for row in rows {
+        let mut cells = vec![row.connections.to_string(), row.name.to_owned()];
+        match &row.line {
+            Err(why) => cells.push(why.clone()),
+            Ok(_) => {
+                cells.extend(What::ALL.map(|what| number(measured.series(&what.of(&row.key())).p50())));
+                let over = |what| shown(over(measured, row.connections, [row.name, NGINX], what));
+                cells.extend([over(What::Rate), over(What::P99), wrk.wrong(&row.key()).to_string()]);
+            }
+        }
+        table.row(cells);
     }
-    println!("{table}");
-    println!(
-        "A handler answers each request in a process of its own, forked for it and gone after it, with its log and its \
-         place in the history. `wasmtime serve` answers each in an instance of its own, all in one process, from a \
-         component that says the same (`crates/xtask/peer`).\n"
-    );
+    table
+}
+
+fn handler_table(measured: &Measured, wrk: &Wrk, rows: &[Row]) -> Table {
     let mut table = Table::new(&[
         "connections",
         "what",
@@ -222,71 +241,41 @@ fn print(measured: &Measured, wrk: &Wrk, proxied: &[Row], handled: &[Row]) -> Re
         "p50, ours / it",
         "wrong answers",
     ]);
-    for row in handled {
-        let lead = [row.connections.to_string(), row.name.to_owned()];
-        let ours = Row { name: HANDLED, connections: row.connections, line: Err(String::new()) };
-        let over =
-            |what| shown((row.name != HANDLED).then(|| over(measured, &ours, row.name, what)).flatten());
-        table.row(
-            lead.into_iter().chain(match &row.line {
-                Err(why) => vec![why.clone()],
-                Ok(_) => [What::Rate, What::P50, What::P99]
-                    .map(|what| number(of(measured, row.name, row.connections, what).p50()))
-                    .into_iter()
-                    .chain([over(What::Rate), over(What::P50), wrk.wrong(&row.key()).to_string()])
-                    .collect(),
-            }),
-        );
+    for row in rows {
+        let mut cells = vec![row.connections.to_string(), row.name.to_owned()];
+        match &row.line {
+            Err(why) => cells.push(why.clone()),
+            Ok(_) => {
+                let all = [What::Rate, What::P50, What::P99];
+                cells.extend(all.map(|what| number(measured.series(&what.of(&row.key())).p50())));
+                let over = |what| shown(over(measured, row.connections, [HANDLED, row.name], what));
+                cells.extend([over(What::Rate), over(What::P50), wrk.wrong(&row.key()).to_string()]);
+            }
+        }
+        table.row(cells);
     }
     let session = measured.series(SESSION);
-    let part = of(measured, HANDLED, ONE, What::P50).over(&session).to_string();
+    let part = measured.series(&What::P50.of(&key(HANDLED, ONE))).over(&session).to_string();
     let [p50, p99] = [session.p50(), session.p99()].map(number);
-    table.row(["1".to_owned(), SESSION.to_owned(), String::new(), p50, p99, String::new(), part]);
-    println!("{table}");
-    goals(measured);
-    Ok(())
+    table.row(["1".to_owned(), SESSION.to_owned(), "-".to_owned(), p50, p99, "-".to_owned(), part]);
+    table
 }
 
 /// What was to be reached, and what was.
-fn goals(measured: &Measured) {
-    let gateway = |what| of(measured, GATEWAY, BUSY, what).over(&of(measured, NGINX, BUSY, what));
-    let (rate, p99) = (gateway(What::Rate), gateway(What::P99));
-    let (straight, handler) =
-        (of(measured, STRAIGHT, ONE, What::P50).p50(), of(measured, HANDLED, ONE, What::P50).p50());
+fn goals(few: &Measured, handlers: &Measured) -> Table {
     let mut table = Table::new(&["wanted", "measured", "reached"]);
-    let mut row = |wanted: &str, measured: String, reached| {
-        let reached = if reached { "yes" } else { "no" };
-        table.row([wanted.to_owned(), measured, reached.to_owned()]);
+    let mut row = |wanted: &str, measured: String, reached: bool| {
+        table.row([wanted.to_owned(), measured, if reached { "yes" } else { "no" }.to_owned()]);
     };
-    row("requests/s of the gateway: 0.70 of nginx's or more", rate.to_string(), rate.median >= 0.7);
-    row("p99 of the gateway: twice nginx's or less", p99.to_string(), p99.median <= 2.0);
-    row(
-        "an answer of the service without a wait of 40 ms",
-        format!("p50 {} µs", number(straight)),
-        straight < 20e3,
-    );
-    row("an answer of a handler: p50 of 2 ms or less", format!("p50 {} µs", number(handler)), handler <= 2e3);
-    println!("{table}");
-}
-
-fn draw(bench: &Bench, measured: &Measured, proxied: &[Row], handled: &[Row]) -> Result<()> {
-    let bars = |rows: &mut dyn Iterator<Item = &Row>, what| {
-        rows.map(|row| {
-            let connections =
-                if row.connections == BUSY { String::new() } else { format!(", {}", row.connections) };
-            (format!("{}{connections}", row.name), of(measured, row.name, row.connections, what).p50())
-        })
-        .collect()
-    };
-    let panel = |title: &str, bars| Panel::Bars { title: title.to_owned(), logarithmic: false, bars };
-    let with = |connections| move |row: &&Row| row.connections == connections;
-    let panels = [
-        panel("Requests a second, 32 connections", bars(&mut proxied.iter().filter(with(BUSY)), What::Rate)),
-        panel("An answer to one connection, µs p50", bars(&mut proxied.iter().filter(with(ONE)), What::P50)),
-        panel(
-            "Requests a second to handlers, with 1 and 8 connections",
-            bars(&mut handled.iter(), What::Rate),
-        ),
-    ];
-    chart::draw(&bench.options.out.join("gateway.svg"), &panels)
+    let gateway = |what| over(few, BUSY, [GATEWAY, NGINX], what);
+    let (rate, p99) = (gateway(What::Rate), gateway(What::P99));
+    let is = |ratio: Option<Ratio>, fits: fn(f64) -> bool| ratio.is_some_and(|ratio| fits(ratio.median));
+    row("requests/s of the gateway: 0.70 of nginx's or more", shown(rate), is(rate, |rate| rate >= 0.7));
+    row("p99 of the gateway: twice nginx's or less", shown(p99), is(p99, |p99| p99 <= 2.0));
+    let p50 = |measured: &Measured, name| measured.series(&What::P50.of(&key(name, ONE))).p50();
+    let (straight, handler) = (p50(few, STRAIGHT), p50(handlers, HANDLED));
+    let micros = |p50| format!("p50 {} µs", number(p50));
+    row("an answer of the service without a wait of 40 ms", micros(straight), straight < 20e3);
+    row("an answer of a handler, its fork included: p50 of 2 ms or less", micros(handler), handler <= 2e3);
+    table
 }

@@ -35,11 +35,11 @@ pub(crate) fn filled_name(megabytes: u32) -> String {
     format!("filled_{megabytes}")
 }
 
-/// A folder of guests in a folder: `hello` and `echo`, one for each of these sizes, and these of others.
+/// A folder of guests in a folder: `hello`, `greet` and `echo`, one for each of these sizes, and these of others.
 pub(crate) fn folder(dir: &Path, sizes: &[u32], real: &[&str]) -> Result<PathBuf> {
     let folder = dir.join("guests");
     fs::create_dir_all(&folder)?;
-    for name in ["hello.wasm", "echo.wasm"] {
+    for name in ["hello.wasm", "greet.wasm", "echo.wasm"] {
         let from = places::guests().join(name);
         fs::copy(&from, folder.join(name))
             .with_context(|| format!("{}: run build.sh first", from.display()))?;

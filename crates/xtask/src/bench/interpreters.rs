@@ -51,7 +51,7 @@ fn huge_name(size: u32) -> String {
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let services = guests::folder(bench.dir.path(), &SIZES, &["cpython", "quickjs"])?;
-    let names: Vec<String> = ["hello", "cpython", "quickjs"]
+    let names: Vec<String> = ["greet", "cpython", "quickjs"]
         .into_iter()
         .map(str::to_owned)
         .chain(SIZES.map(guests::filled_name))

@@ -33,7 +33,7 @@ impl Job {
     }
 
     pub(crate) fn hello(start: &'static str) -> Self {
-        Self::new(json!({ "module": "hello" }), "hello, world\n", start)
+        Self::new(json!({ "module": "greet" }), "hello, world\n", start)
     }
 
     /// Runs it; the microseconds from the call to the result, and from the hand-over to a worker to its end as the server

@@ -106,8 +106,8 @@ pub(crate) fn wasmedge(artifact: &Path, args: &[&str], prints: &str) -> Rival {
 
 /// All that `hello` is compared with.
 pub(crate) fn of_hello(dir: &Path, server: &Server) -> Result<Vec<Rival>> {
-    let (module, prints) = (places::guests().join("hello.wasm"), "hello, world\n");
-    let mut all = vec![wasmedge(&server.artifact("hello")?, &[], prints)];
+    let (module, prints) = (places::guests().join("greet.wasm"), "hello, world\n");
+    let mut all = vec![wasmedge(&server.artifact("greet")?, &[], prints)];
     all.extend(wasmtime(dir, &module, prints)?);
     Ok(all)
 }

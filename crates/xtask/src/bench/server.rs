@@ -52,6 +52,7 @@ impl<'a> Setup<'a> {
             .env("HERO_RUNNER_GRACE_MS", "0")
             // Who wants one says where; its usual port may be somebody's.
             .env("HERO_RUNNER_GATEWAY_LISTEN", "off")
+            .env("HERO_RUNNER_SERVICES", "false")
             .envs(
                 self.settings
                     .iter()

@@ -66,7 +66,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     let mut shares = Vec::new();
     for (name, kind, server) in [(WARM, "warm", &warm), (PARKED, "parked", &parked), (COLD, "cold", &cold)] {
         let job = Rc::new(Job::hello(kind));
-        server.compiled("hello")?;
+        server.compiled("greet")?;
         job.settle(server)?;
         for pacing in Pacing::BOTH {
             let job = Rc::clone(&job);
@@ -111,7 +111,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 fn crowd(bench: &Bench, alive: usize) -> Result<Server> {
     let count = bench.options.pick(alive, alive.min(40)) - 1;
     let server = Setup::default().set("max_sessions", count + 50).start()?;
-    server.compiled("hello")?;
+    server.compiled("greet")?;
     server.compiled("echo")?;
     jobs::blocked(&server, &json!({ "module": "echo" }), count)?;
     Ok(server)

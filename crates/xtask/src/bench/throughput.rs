@@ -29,7 +29,7 @@ fn pair(rival: &Rival) -> String {
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let time = Duration::from_millis(bench.options.pick(1200, 200));
     let server = Setup::default().start()?;
-    server.compiled("hello")?;
+    server.compiled("greet")?;
     let job = Job::hello("warm");
     job.settle(&server)?;
     let rivals = rivals::of_hello(bench.dir.path(), &server)?;

@@ -79,7 +79,7 @@ fn drive(peers: &mut [impl Peer], calls: usize) -> Result<Vec<Sample>> {
 
 /// Adds both sides with each number of connections. The floor's process is given back to be kept.
 pub(crate) fn add<'a>(rounds: &mut Rounds<'a>, bench: &'a Bench, server: &Server) -> Result<Floor> {
-    let started = server.call("session_start", &json!({ "module": "hello" }))?;
+    let started = server.call("session_start", &json!({ "module": "greet" }))?;
     let named = json!({ "session_id": started["session_id"] });
     server.call("session_wait", &named)?;
     let request = rpc::request("session_get", &named);

@@ -39,8 +39,10 @@ impl Site {
         let services = dir.join("services");
         declare(&services, "hello", &json!({ "prefix": PREFIX, "port": "auto", "memory_limit_mb": 64 }))?;
         declare(&services, "cgi_echo", &json!({ "prefix": HANDLER.trim_matches('/'), "kind": "handler" }))?;
+        // What a session takes without the gateway.
+        guest(&services, "greet")?;
         let setup = Setup { services: Some(&services), ..Setup::default() };
-        let server = setup.set("gateway_listen", "127.0.0.1:0").start()?;
+        let server = setup.set("gateway_listen", "127.0.0.1:0").set("services", "true").start()?;
         let (straight, session) = server.until("hello runs compiled", 120, |server| {
             let service = server.call("service_get", &json!({ "name": "hello" }))?["service"].take();
             let (instances, address) = (service["instances"].as_array(), service["address"].as_str());
@@ -52,6 +54,7 @@ impl Site {
                 service["state"] == "ready" && instance["ready"] == true && session["mode"] == "compiled";
             Ok(if ready { Some((parse(address)?, session)) } else { None })
         })?;
+        server.compiled("greet")?;
         let service = session["child_pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
         let listed = server.call("service_list", &json!({}))?;
         let gateway = parse(listed["gateway"].as_str().context("the gateway does not listen")?)?;
@@ -103,6 +106,10 @@ fn declare(services: &Path, name: &str, spec: &Value) -> Result<()> {
     let folder = services.join(name).join("config");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("service.json"), spec.to_string())?;
+    guest(services, name)
+}
+
+fn guest(services: &Path, name: &str) -> Result<()> {
     let module = format!("{name}.wasm");
     let from = places::guests().join(&module);
     fs::copy(&from, services.join(&module))
