@@ -32,7 +32,7 @@ const NGINX_AUTO: &str = "nginx, a worker for each core";
 const NGINX_SOCKET: &str = "nginx, 1 worker, to the service's Unix socket";
 const HANDLED: &str = "ours: a handler, through the gateway";
 const SERVED: &str = "`wasmtime serve`";
-const SESSION: &str = "of that: a session of hello, session_start to result";
+const SESSION: &str = "of that: a session of greet, session_start to result";
 
 /// Connections that ask for all that goes through.
 const BUSY: usize = 32;
