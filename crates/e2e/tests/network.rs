@@ -1,7 +1,7 @@
 //! What of the network a guest can reach: what its permissions list, and what was given to it.
 
 use e2e::services::{free_port, get, spec};
-use e2e::{Server, Setup, Value, census, json};
+use e2e::{Door, Server, Setup, Value, census, eventually, json};
 
 /// Asks the relay to call an address.
 fn call(server: &Server, relay: &str, url: &str) -> (u16, String) {
@@ -132,4 +132,56 @@ fn a_service_listens_on_its_own_port_only() {
     let address = server.service("hello")["address"].as_str().unwrap().to_owned();
     assert!(address.starts_with("http://127.0.0.1:"), "{address}");
     assert_eq!(get(&e2e::services::door(&address), "/hello").status, 200);
+}
+
+/// The inodes of the sockets that listen on a port of 127.0.0.1.
+fn listening_on(port: u16) -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel has a table of sockets");
+    let local = format!("0100007F:{port:04X}");
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines
+        .filter(|fields| fields[1] == local && fields[3] == "0A")
+        .map(|fields| fields[9].to_owned())
+        .collect()
+}
+
+#[test]
+fn a_process_has_the_sockets_of_its_own_service_and_no_others() {
+    let ports = [free_port(), free_port()];
+    let services = [
+        ("a", spec("a", json!({ "module": "hello", "port": ports[0] }))),
+        ("b", spec("b", json!({ "module": "hello", "port": ports[1] }))),
+        ("cgi", spec("cgi", json!({ "module": "cgi_echo", "kind": "handler" }))),
+    ];
+    let server = Setup::with_services(&services).start();
+    server.until_service("a", "ready");
+    server.until_service("b", "ready");
+    let Door::Tcp(gateway) = server.gateway() else { panic!("the gateway listens on TCP") };
+    let pid = |name: &str| server.service(name)["instances"][0]["pid"].as_u64().unwrap() as u32;
+    let holds = |pid: u32, port: u16| {
+        let sockets = listening_on(port);
+        assert_eq!(sockets.len(), 1, "nobody, or more than one, listens on {port}");
+        let found = |(_, target): &(u32, std::path::PathBuf)| {
+            target.to_string_lossy() == format!("socket:[{}]", sockets[0])
+        };
+        census::open_files(pid).iter().any(found)
+    };
+    for (name, own, other) in [("a", ports[0], ports[1]), ("b", ports[1], ports[0])] {
+        assert!(holds(pid(name), own), "{name} does not listen on its port");
+        assert!(!holds(pid(name), other), "{name} has the port of the other one");
+        assert!(!holds(pid(name), gateway.port()), "{name} has the gateway's port");
+    }
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| server.text_via("/cgi/slow?ms=500"));
+        let session = eventually("it runs", || server.running_of("cgi").pop());
+        let pid = server.worker(session["session_id"].as_str().unwrap());
+        for port in [ports[0], ports[1], gateway.port()] {
+            assert!(!holds(pid, port), "a handler has the port {port}");
+        }
+        assert_eq!(slow.join().expect("it is answered"), "at last\n");
+    });
+    // What waits for a session has none either.
+    for worker in server.parked() {
+        assert!(!holds(worker, ports[0]) && !holds(worker, gateway.port()), "a parked worker has a port");
+    }
 }

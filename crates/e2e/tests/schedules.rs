@@ -49,7 +49,8 @@ fn one_that_is_due_is_called_and_what_came_of_it_is_told() {
         { "name": "yearly", "endpoint": "/tick", "cron": "0 0 1 1 *", "timezone": "Europe/Brussels" }
     ]));
     let tick = until_runs(&server, "clock/tick", 2);
-    assert!(count(&server) >= 2);
+    // A call counts from its beginning on.
+    eventually("it was called twice", || (count(&server) >= 2).then_some(()));
     let run = &tick["last_run"];
     assert_eq!((&run["status"], &run["error"], &run["manual"]), (&json!(200), &Value::Null, &json!(false)));
     assert!(run["body_head"].as_str().unwrap().starts_with("{\"count\":"), "{run:#}");
@@ -82,7 +83,7 @@ fn one_that_is_due_is_called_and_what_came_of_it_is_told() {
     let calls = history(&server, "clock/tick");
     let at: BTreeSet<u64> = calls.iter().map(|run| run["at"].as_u64().unwrap()).collect();
     assert_eq!(at.len(), calls.len(), "{calls:#?}");
-    assert!(calls.len() >= 2 && calls.iter().all(|run| run["status"] == 200));
+    assert!(!calls.is_empty() && calls.iter().all(|run| run["status"] == 200));
     assert_eq!(server.service("clock")["schedules"], 6);
 }
 
@@ -117,8 +118,8 @@ fn one_that_is_paused_rests_until_it_is_resumed_also_after_a_restart() {
 #[test]
 fn one_that_is_slower_than_its_interval_is_left_out_or_waits() {
     let server = clock(json!([
-        { "name": "skip", "endpoint": "/slow?ms=1400", "interval_secs": 1 },
-        { "name": "queue", "endpoint": "/slow?ms=1401", "interval_secs": 1, "overlap": "queue" }
+        { "name": "skip", "endpoint": "/slow?ms=1100", "interval_secs": 1 },
+        { "name": "queue", "endpoint": "/slow?ms=1101", "interval_secs": 1, "overlap": "queue" }
     ]));
     let skip = eventually("calls were left out", || {
         let service = server.service("clock");
@@ -128,7 +129,7 @@ fn one_that_is_slower_than_its_interval_is_left_out_or_waits() {
         (skip["skipped"].as_u64()? >= 1 && skip["last_run"].is_object()).then_some(skip)
     });
     assert_eq!(skip["last_run"]["status"], 200);
-    until_runs(&server, "clock/queue", 3);
+    until_runs(&server, "clock/queue", 2);
     for id in ["clock/skip", "clock/queue"] {
         let calls = history(&server, id);
         for pair in calls.windows(2) {

@@ -108,6 +108,50 @@ fn orders_that_come_at_once_leave_one_service_in_the_end() {
 }
 
 #[test]
+fn deploys_removals_and_orders_at_once_leave_what_came_last() {
+    let server = Setup::with_services(&[hello(json!({}))]).start();
+    server.until_service("hello", "ready");
+    let good = |n: usize| hello(json!({ "env": { "N": n.to_string() } })).1;
+    let bad = hello(json!({ "module": "crashy", "env": { "CRASH": "at_once" } })).1;
+    server.put_guest("crashy", "crashy");
+    let _ = server.call("service_reload", json!({}));
+    std::thread::scope(|scope| {
+        for n in 0..4_usize {
+            let (server, good, bad) = (&server, &good, &bad);
+            scope.spawn(move || {
+                for round in 0..7 {
+                    let named = json!({ "name": "hello" });
+                    let (method, params) = match (n * 3 + round) % 7 {
+                        0 => ("service_deploy", json!({ "name": "hello", "spec": good(round) })),
+                        1 => ("service_restart", named),
+                        2 => ("service_deploy", json!({ "name": "hello", "spec": bad })),
+                        3 => ("service_remove", named),
+                        4 => ("service_reload", json!({})),
+                        5 => ("service_stop", named),
+                        _ => ("service_start", named),
+                    };
+                    let reply = server.rpc(method, params);
+                    let code = reply["error"]["data"]["code_name"].as_str().unwrap_or_default();
+                    let told = ["", "service_failed", "service_not_found"];
+                    assert!(told.contains(&code), "{method}: {reply:#}");
+                }
+            });
+        }
+    });
+    let detail = server.call("service_deploy", json!({ "name": "hello", "spec": good(99) }));
+    assert_eq!(detail["service"]["state"], "ready", "{detail:#}");
+    assert_eq!(server.text_via("/hello/hello"), "hello, world\n");
+    eventually("one process is left", || (server.running_of("hello").len() == 1).then_some(()));
+    let sockets = std::fs::read_dir(server.state_dir().join("run")).unwrap().count();
+    assert_eq!(sockets, 1, "one process, one socket");
+    let folder: Vec<_> = std::fs::read_dir(server.services_dir().join("hello/config")).unwrap().collect();
+    assert_eq!(folder.len(), 1, "nothing half-written is left: {folder:?}");
+    let written = std::fs::read_to_string(server.services_dir().join("hello/config/service.json")).unwrap();
+    assert!(written.contains("\"99\""), "{written}");
+    assert!(census::zombies(server.pid()).is_empty() && server.problems().is_empty());
+}
+
+#[test]
 fn restarts_and_ends_leave_nothing_behind() {
     let restart = json!({ "intensity": 1000, "backoff": { "max_ms": 100 } });
     // A pool that does not grow: it would take seconds to shrink again.
@@ -171,7 +215,7 @@ fn who_ends_well_is_started_again_as_its_policy_says() {
 
 #[test]
 fn a_server_that_stops_does_not_wait_for_who_never_starts() {
-    let mute = spec("mute", json!({ "module": "crashy", "env": { "CRASH": "mute" } }));
+    let mute = spec("mute", json!({ "module": "crashy", "env": { "CRASH": "mute" }, "grace_ms": 100 }));
     let mut server = Setup::with_services(&[("mute", mute)]).start();
     server.until_service("mute", "starting");
     let door = server.gateway();

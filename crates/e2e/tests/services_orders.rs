@@ -162,7 +162,7 @@ fn one_whose_client_keeps_its_connection_does_not_rest_in_the_middle_of_a_reques
     let services = [("clock", spec("clock", json!({ "module": "clock", "idle_timeout_secs": 1 })))];
     let server = Setup::with_services(&services).start();
     server.until_service("clock", "ready");
-    assert_eq!(server.text_via("/clock/slow?ms=2500"), "after 2500 ms\n");
+    assert_eq!(server.text_via("/clock/slow?ms=1800"), "after 1800 ms\n");
 }
 
 #[test]
@@ -170,5 +170,5 @@ fn one_that_is_asked_straight_does_not_rest_either() {
     let services = [("clock", spec("clock", json!({ "module": "clock", "idle_timeout_secs": 1 })))];
     let server = Setup::with_services(&services).start();
     server.until_service("clock", "ready");
-    assert_eq!(server.text_of("clock", "/slow?ms=2500"), "after 2500 ms\n");
+    assert_eq!(server.text_of("clock", "/slow?ms=1800"), "after 1800 ms\n");
 }

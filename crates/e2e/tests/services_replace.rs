@@ -1,7 +1,10 @@
 //! Services that are replaced by newer ones, while they are asked.
 
+use std::io::{BufReader, Read, Write};
+
+use e2e::http::{read_head, read_head_from};
 use e2e::services::{request, spec};
-use e2e::{Server, Setup, Traffic, Value, eventually, json};
+use e2e::{Server, Setup, Traffic, Value, eventually, json, patience};
 
 /// Reloads one service; the error's text if that fails.
 fn reload(server: &Server, name: &str) -> Result<Value, String> {
@@ -58,6 +61,42 @@ fn restarts_and_reloads_fail_no_request_through_the_gateway() {
     assert!(bad.is_empty(), "{} of {} requests failed: {bad:?}", bad.len(), good + bad.len() as u64);
     eventually("those of before are gone", || (server.running_of("hello").len() == 1).then_some(()));
     assert_eq!(server.service("hello")["restarts"], 0);
+}
+
+#[test]
+fn who_keeps_a_connection_to_the_gateway_or_sends_slowly_notices_no_restart() {
+    let server =
+        Setup::with_services(&[("clock", spec("clock", json!({ "module": "clock", "grace_ms": 20_000 })))])
+            .start();
+    server.until_service("clock", "ready");
+    let door = server.gateway();
+    let mut kept = door.connect(patience()).unwrap();
+    let mut reader = BufReader::new(kept.try_clone().unwrap());
+    let mut slow = door.connect(patience()).unwrap();
+    let head =
+        "POST /clock/echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 9\r\n\r\nfirst";
+    slow.write_all(head.as_bytes()).unwrap();
+    eventually("it is under way", || {
+        (server.service("clock")["instances"][0]["requests"] == 1).then_some(())
+    });
+    for _ in 0..3 {
+        for _ in 0..5 {
+            kept.write_all(b"GET /clock/slow?ms=1 HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+            let mut reply = read_head_from(reader).unwrap();
+            let mut body = [0; 11];
+            reply.read_exact(&mut body).unwrap();
+            assert_eq!((reply.status, &body), (200, b"after 1 ms\n"));
+            reader = reply.into_stream();
+        }
+        server.order("service_restart", "clock");
+    }
+    slow.write_all(b"last").unwrap();
+    assert_eq!(
+        read_head(slow).unwrap().json()["body"],
+        "firstlast",
+        "the process of before took it to its end"
+    );
+    eventually("those of before are gone", || (server.running_of("clock").len() == 1).then_some(()));
 }
 
 #[test]
@@ -259,82 +298,4 @@ fn a_server_that_watches_takes_up_changes_by_itself() {
         let gone = server.rpc("service_get", json!({ "name": "new" })).get("error").is_some();
         (gone && server.problems().is_empty()).then_some(())
     });
-}
-
-/// A service of a few instructions, so that it is compiled at once: it answers every request with this text.
-fn tiny(port: u16, text: &str) -> Vec<u8> {
-    let answer =
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len());
-    let bytes = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
-    let word = |number: usize| bytes(&(number as u32).to_le_bytes());
-    let import = |name: &str, count: usize| {
-        let params = "i32 ".repeat(count);
-        format!(r#"(import "wasi_snapshot_preview1" "{name}" (func ${name} (param {params}) (result i32)))"#)
-    };
-    let module = format!(
-        r#"(module {open} {bind} {listen} {accept} {recv} {send} {close}
-            (memory (export "memory") 1)
-            (data (i32.const 0) "{address_at}{four}") (data (i32.const 8) "\7f\00\00\01")
-            (data (i32.const 16) "{request_at}{room}") (data (i32.const 24) "{answer_at}{length}")
-            (data (i32.const 1024) "{answer}")
-            (func $listener (result i32) (i32.load (i32.const 32)))
-            (func $client (result i32) (i32.load (i32.const 36)))
-            (func (export "_start")
-                (drop (call $sock_open (i32.const 1) (i32.const 2) (i32.const 32)))
-                (if (call $sock_bind (call $listener) (i32.const 0) (i32.const {port})) (then unreachable))
-                (if (call $sock_listen (call $listener) (i32.const 128)) (then unreachable))
-                (loop $next
-                    (if (i32.eqz (call $sock_accept (call $listener) (i32.const 36))) (then
-                        (drop (call $sock_recv (call $client) (i32.const 16) (i32.const 1) (i32.const 0)
-                            (i32.const 40) (i32.const 44)))
-                        (drop (call $sock_send (call $client) (i32.const 24) (i32.const 1) (i32.const 0)
-                            (i32.const 40)))
-                        (drop (call $fd_close (call $client)))))
-                    (br $next))))"#,
-        open = import("sock_open", 3),
-        bind = import("sock_bind", 3),
-        listen = import("sock_listen", 2),
-        accept = import("sock_accept", 2),
-        recv = import("sock_recv", 6),
-        send = import("sock_send", 5),
-        close = import("fd_close", 1),
-        address_at = word(8),
-        four = word(4),
-        request_at = word(4096),
-        room = word(8192),
-        answer_at = word(1024),
-        length = word(answer.len()),
-        answer = bytes(answer.as_bytes()),
-    );
-    wat::parse_str(module).expect("the text is right")
-}
-
-#[test]
-fn one_that_runs_interpreted_is_replaced_by_what_was_compiled() {
-    let port = e2e::services::free_port();
-    let services = [("tiny", spec("tiny", json!({ "port": port })))];
-    let server = Setup::with_services(&services).compiling().start();
-    server.until_service("tiny", "failed");
-    server.put_module("tiny", &tiny(port, "one"));
-    let _ = server.call("service_reload", json!({}));
-    server.order("service_start", "tiny");
-    server.until_service("tiny", "ready");
-    let first = server.service_session("tiny");
-    let traffic = Traffic::start(2, &server.gateway(), "/tiny/", "one");
-    if server.info(&first)["mode"] == "interpreted" {
-        server.until_other("tiny", &first);
-    }
-    assert_eq!(server.info(&server.service_session("tiny"))["mode"], "compiled");
-    traffic.flows(20);
-    let (bad, _) = traffic.stop();
-    assert!(bad.is_empty(), "{bad:?}");
-    assert_eq!(server.service("tiny")["restarts"], 0);
-    // Another one is compiled, too.
-    server.put_module("tiny", &tiny(port, "two"));
-    let _ = server.call("service_reload", json!({ "name": "tiny" }));
-    assert_eq!(server.text_of("tiny", "/"), "two");
-    eventually("it is compiled", || {
-        (server.info(&server.service_session("tiny"))["mode"] == "compiled").then_some(())
-    });
-    assert_eq!(server.text_via("/tiny/"), "two");
 }

@@ -1,7 +1,12 @@
 //! Services and the end of their server.
 
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use e2e::http::read_head;
 use e2e::services::{free_port, get, spec};
-use e2e::{Server, Setup, census, eventually, json};
+use e2e::{Server, Setup, census, eventually, json, patience};
 use nix::sys::signal::Signal::SIGTERM;
 
 fn both(port: u16) -> Setup {
@@ -100,6 +105,41 @@ fn a_server_that_stops_finishes_requests_that_are_under_way() {
         assert_eq!(answers, [text("after 700 ms\n"), text("after 701 ms\n"), text("at last\n")]);
     });
     assert!(server.until_gone().success());
+}
+
+#[test]
+fn a_server_that_stops_does_not_wait_for_who_only_holds_a_connection() {
+    let mut server = both(free_port()).set("grace_ms", 300).start();
+    until_ready(&server);
+    let door = server.gateway();
+    let mut idle = door.connect(patience()).unwrap();
+    idle.write_all(b"GET /clock/slow?ms=1 HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    assert_eq!(read_head(idle.try_clone().unwrap()).unwrap().status, 200);
+    let silent = door.connect(patience()).unwrap();
+    let mut tunnel = door.connect(patience()).unwrap();
+    let upgrade = "GET /clock/ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    tunnel.write_all(upgrade.as_bytes()).unwrap();
+    let tunnelled = read_head(tunnel).unwrap();
+    assert_eq!(tunnelled.status, 101);
+    let client =
+        std::thread::spawn(move || std::io::copy(&mut tunnelled.into_stream(), &mut std::io::sink()));
+    assert!(server.stop().success());
+    // Whoever waits for something learns that nothing comes.
+    let _ = client.join().unwrap();
+    drop((idle, silent));
+}
+
+#[test]
+fn sockets_are_for_their_user_alone() {
+    let server = both(free_port()).start();
+    until_ready(&server);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&server.socket().with_file_name("gateway.sock")), 0o600);
+    let run = server.state_dir().join("run");
+    assert_eq!(mode(&run), 0o700);
+    let sockets: Vec<_> = std::fs::read_dir(run).unwrap().map(|entry| mode(&entry.unwrap().path())).collect();
+    assert_eq!(sockets, [0o600]);
 }
 
 #[test]

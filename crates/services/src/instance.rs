@@ -60,10 +60,10 @@ impl Instance {
     ) -> Result<Arc<Self>, Error> {
         let failed = |error: std::io::Error| Error::new(api::ErrorCode::ResourceExhausted, error.to_string());
         // Short: an address has room for 107 bytes.
-        let private = Private::open(dir, &format!("{no}.sock")).map_err(failed)?;
+        let (private, own) = Private::open(dir, &format!("{no}.sock")).map_err(failed)?;
         let port = public.address.port();
         let wiring = Wiring {
-            listeners: vec![(port, vec![Arc::clone(&public.socket), Arc::clone(&private.socket)])],
+            listeners: vec![(port, vec![Arc::clone(&public.socket), own])],
             resident: true,
             ..Wiring::default()
         };

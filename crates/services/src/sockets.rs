@@ -66,15 +66,15 @@ impl Public {
 #[derive(Debug)]
 pub(crate) struct Private {
     pub(crate) path: Arc<Path>,
-    pub(crate) socket: Arc<OwnedFd>,
 }
 
 impl Private {
-    /// Listens on a file of this name in the folder.
+    /// Listens on a file of this name in the folder. The socket is for the process alone: once that has ended, nobody holds
+    /// it, and who waits in its queue is told.
     ///
     /// # Errors
     /// What the kernel says, with the path.
-    pub(crate) fn open(dir: &Path, name: &str) -> io::Result<Self> {
+    pub(crate) fn open(dir: &Path, name: &str) -> io::Result<(Self, Arc<OwnedFd>)> {
         let path = dir.join(name);
         let open = || {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -84,7 +84,7 @@ impl Private {
             socket.bind(&SockAddr::unix(&path)?)?;
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
             socket.listen(BACKLOG)?;
-            Ok(Self { path: path.clone().into(), socket: Arc::new(socket.into()) })
+            Ok((Self { path: path.clone().into() }, Arc::new(socket.into())))
         };
         open().map_err(|error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on {}: {error}", path.display()))
