@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use e2e::services::spec;
+use e2e::services::{get, spec};
 use e2e::{Server, Setup, Traffic, Value, ask, eventually, json, signal_to};
 use nix::sys::signal::Signal::SIGKILL;
 
@@ -151,6 +151,28 @@ fn one_that_is_killed_is_back_and_a_request_meanwhile_waits_for_it() {
         detail["ends"].as_array().unwrap().iter().all(|end| outcome(&server, end) == killed),
         "{detail:#}"
     );
+}
+
+#[test]
+fn a_request_that_meets_a_process_in_the_moment_of_its_end_is_answered() {
+    let restart = json!({ "intensity": 1000, "backoff": { "max_ms": 100 } });
+    let services = [("hello", spec("hello", json!({ "module": "hello", "restart": restart })))];
+    let server = Setup::with_services(&services).start();
+    let mut service = server.until_service("hello", "ready");
+    let door = server.gateway();
+    for _ in 0..5 {
+        let session = server.service_session("hello");
+        signal_to(pid(&service), SIGKILL);
+        // Nobody may know yet that it is gone; what is certain is that there is an answer.
+        for _ in 0..3 {
+            let reply = get(&door, "/hello/hello");
+            let status = reply.status;
+            let text = reply.text();
+            assert!(status == 200 && text == "hello, world\n" || status == 502, "{status}: {text}");
+        }
+        service = server.until_other("hello", &session);
+    }
+    assert_eq!(server.text_via("/hello/hello"), "hello, world\n");
 }
 
 #[test]
