@@ -103,8 +103,14 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     };
     let panel = |title: &str, bars| Panel::Bars { title: title.to_owned(), logarithmic: false, bars };
     let panels = [
-        panel("Requests a second", bars(&few, &proxied, &[BUSY], What::Rate)),
-        panel("From a request to its answer, µs p50", bars(&few, &proxied, &[ONE], What::P50)),
+        panel(
+            &format!("Requests a second over {BUSY} connections"),
+            bars(&few, &proxied, &[BUSY], What::Rate),
+        ),
+        panel(
+            "From a request to its answer over one connection, µs p50",
+            bars(&few, &proxied, &[ONE], What::P50),
+        ),
         panel("Requests a second to a handler", bars(&handlers, &handled, &HANDLERS, What::Rate)),
     ];
     chart::draw(&bench.options.out.join("gateway.svg"), &panels)
