@@ -48,6 +48,18 @@ pub enum ErrorCode {
     ServiceFailed,
     /// No schedule has this id.
     ScheduleNotFound,
+    /// A package names a WebAssembly file that it does not have.
+    WasmNotFound,
+    /// The file is no module or component that an engine here can load.
+    ModuleLoad,
+    /// The settings or the manifest do not permit it.
+    PermissionDenied,
+    /// The manifest of a package is wrong.
+    ManifestInvalid,
+    /// The new version was not taken into service.
+    DeployError,
+    /// The service has no such version.
+    VersionNotFound,
     /// The server is draining and accepts no new session.
     Draining,
     /// The zygote is being replaced; nothing can start right now.
@@ -58,7 +70,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidParams,
         Self::SessionNotFound,
         Self::ModuleNotFound,
@@ -78,6 +90,12 @@ impl ErrorCode {
         Self::ServiceInvalid,
         Self::ServiceFailed,
         Self::ScheduleNotFound,
+        Self::WasmNotFound,
+        Self::ModuleLoad,
+        Self::PermissionDenied,
+        Self::ManifestInvalid,
+        Self::DeployError,
+        Self::VersionNotFound,
         Self::Draining,
         Self::Unavailable,
         Self::Internal,
@@ -108,6 +126,12 @@ impl ErrorCode {
             Self::ServiceInvalid => -33018,
             Self::ServiceFailed => -33019,
             Self::ScheduleNotFound => -33020,
+            Self::WasmNotFound => -33021,
+            Self::ModuleLoad => -33022,
+            Self::PermissionDenied => -33023,
+            Self::ManifestInvalid => -33024,
+            Self::DeployError => -33025,
+            Self::VersionNotFound => -33026,
             Self::Internal => -32603,
         }
     }
@@ -136,6 +160,12 @@ impl ErrorCode {
             Self::ServiceInvalid => "service_invalid",
             Self::ServiceFailed => "service_failed",
             Self::ScheduleNotFound => "schedule_not_found",
+            Self::WasmNotFound => "wasm_not_found",
+            Self::ModuleLoad => "module_load",
+            Self::PermissionDenied => "permission_denied",
+            Self::ManifestInvalid => "manifest_invalid",
+            Self::DeployError => "deploy_error",
+            Self::VersionNotFound => "version_not_found",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
@@ -160,7 +190,9 @@ impl ErrorCode {
             Self::ModuleImportMissing => {
                 "build for wasm32-wasip1; only wasi_snapshot_preview1 can be imported"
             }
-            Self::ModuleUnsupported => "build a core module for wasm32-wasip1 instead of a component",
+            Self::ModuleUnsupported => {
+                "use an engine that runs it: wasmedge for core modules, wasmtime for components and core modules"
+            }
             Self::DigestMismatch => "the upload was damaged on its way: send it again",
             Self::TooLarge => "send less, or raise the limit in the server's settings",
             Self::NameInvalid => "use 1 to 64 of a-z 0-9 _ . - and begin with a letter or a digit",
@@ -180,6 +212,16 @@ impl ErrorCode {
                 "service_get shows the last probes and ends; session_logs shows what it printed"
             }
             Self::ScheduleNotFound => "schedule_list shows the schedules",
+            Self::WasmNotFound => {
+                "put the file into the package, or correct entrypoint or fallback in its manifest"
+            }
+            Self::ModuleLoad => "`hero_runner inspect` shows what the file imports and exports",
+            Self::PermissionDenied => "grant it in permissions, or allow it in the server's settings",
+            Self::ManifestInvalid => {
+                "docs/packages.md describes every key; `hero_runner check` checks a package"
+            }
+            Self::DeployError => "the version before serves on; service_get shows the last probes and ends",
+            Self::VersionNotFound => "service_versions shows the versions that are kept",
             Self::Draining => "the server is stopping: start it again with `hero_runner --start`",
             Self::Unavailable => "try again in a moment",
             Self::Internal => "the server's log says more",

@@ -2,18 +2,21 @@
 //!
 //! Everything that crosses `rpc.sock` is a type of this crate: the methods with their parameters and
 //! replies ([`method`]), sessions ([`session`]) and their ends ([`outcome`]), log lines ([`log`]), modules
-//! ([`module`]), templates ([`template`]), services ([`service`]) and their schedules ([`schedule`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
+//! ([`module`]), templates ([`template`]), services ([`service`]) and their schedules ([`schedule`]), manifests of packages
+//! ([`manifest`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
 //! The OpenRPC document is generated from these types ([`openrpc`]), so it cannot say anything else.
 //! This crate knows no runtime and does no I/O.
 
 pub mod error;
 pub mod log;
+pub mod manifest;
 pub mod method;
 pub mod module;
 pub mod openrpc;
 pub mod outcome;
 pub mod paths;
 pub mod permission;
+pub mod retry;
 pub mod schedule;
 pub mod service;
 pub mod session;

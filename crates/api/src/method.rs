@@ -64,7 +64,7 @@ methods! {
     SessionStartMethod = "session_start", "Starts a session: runs a module in a process of its own.",
         session::SessionStart => session::SessionStarted,
         [ModuleNotFound, ModuleInvalid, ModuleImportMissing, ModuleUnsupported, TemplateNotFound, PathNotAllowed,
-         TooLarge, QueueFull, ResourceExhausted, Draining, Unavailable];
+         PermissionDenied, TooLarge, QueueFull, ResourceExhausted, Draining, Unavailable];
     SessionStopMethod = "session_stop", "Stops a session: SIGTERM, then SIGKILL after the grace. It returns when the session ended.",
         session::SessionStop => session::Done, [SessionNotFound];
     SessionListMethod = "session_list", "Lists sessions, newest first, page by page.",
@@ -75,8 +75,8 @@ methods! {
         log::SessionLogs => log::LogPage, [SessionNotFound];
     SessionResultMethod = "session_result", "Shows how a session ended and what it printed; null while it runs.",
         session::SessionRef => Option<session::SessionResult>, [SessionNotFound];
-    SessionWaitMethod = "session_wait", "Waits until a session ended and shows its result; null when the wait ran out first.",
-        session::SessionWait => Option<session::SessionResult>, [SessionNotFound];
+    SessionWaitMethod = "session_wait", "Waits until a session ended and shows its result, or until it is ready; null when the wait ran out first.",
+        session::SessionWait => Option<session::Waited>, [SessionNotFound];
     SessionStdinMethod = "session_stdin", "Writes to a session's standard input, closes it, or both.",
         session::SessionStdin => session::Done, [SessionNotFound, InvalidState];
     ModulePutMethod = "module_put", "Registers a module under a name. Large files go to POST /modules/{name}.",
@@ -115,6 +115,11 @@ methods! {
         service::ServiceDeploy => service::ServiceDetail,
         [NameInvalid, ServiceInvalid, ServiceFailed, ModuleNotFound, ModuleInvalid, ModuleImportMissing, ModuleUnsupported,
          TooLarge, ResourceExhausted, Draining];
+    ServiceVersionsMethod = "service_versions", "Lists the versions of a service that are kept, newest first.",
+        service::ServiceRef => service::ServiceVersions, [ServiceNotFound];
+    ServiceRollbackMethod = "service_rollback", "Takes an earlier version of a service into service again: ready first, then the present one drains.",
+        service::ServiceRollback => service::ServiceDetail,
+        [ServiceNotFound, VersionNotFound, ServiceFailed, DeployError, Draining];
     ScheduleListMethod = "schedule_list", "Lists the schedules with their last calls.",
         schedule::ScheduleQuery => schedule::ScheduleList, [ServiceNotFound];
     SchedulePauseMethod = "schedule_pause", "Pauses a schedule, also across restarts.",

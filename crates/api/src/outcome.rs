@@ -14,6 +14,11 @@ pub enum Outcome {
         /// The exit code; 0 is success.
         code: i32,
     },
+    /// The function that the session invoked has returned; the session's `value` is what.
+    Returned {
+        /// Not a `result` that is an error.
+        ok: bool,
+    },
     /// The guest broke a rule of WebAssembly.
     Trapped {
         /// A stable name such as `unreachable` or `memory_out_of_bounds`.
@@ -28,6 +33,8 @@ pub enum Outcome {
     },
     /// `timeout_ms` ran out.
     TimedOut,
+    /// It was not ready in time.
+    NotReady,
     /// The guest wanted more memory than `memory_limit_mb`, and failed without it.
     MemoryLimit,
     /// A signal that hero_runner did not send ended the process.
@@ -44,17 +51,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Exit code 0.
+    /// Exit code 0, or a function that returned no error.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        matches!(self, Self::Exited { code: 0 })
+        matches!(self, Self::Exited { code: 0 } | Self::Returned { ok: true })
     }
 
     /// The public state that this outcome leads to.
     #[must_use]
     pub fn state(&self) -> SessionState {
         match self {
-            Self::Exited { code: 0 } => SessionState::Succeeded,
+            outcome if outcome.is_success() => SessionState::Succeeded,
             Self::Cancelled => SessionState::Cancelled,
             _ => SessionState::Failed,
         }
@@ -65,9 +72,11 @@ impl Outcome {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Exited { .. } => "exited",
+            Self::Returned { .. } => "returned",
             Self::Trapped { .. } => "trapped",
             Self::LoadFailed { .. } => "load_failed",
             Self::TimedOut => "timed_out",
+            Self::NotReady => "not_ready",
             Self::MemoryLimit => "memory_limit",
             Self::Killed { .. } => "killed",
             Self::Cancelled => "cancelled",
@@ -81,9 +90,12 @@ impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Exited { code } => write!(f, "exited with code {code}"),
+            Self::Returned { ok: true } => f.write_str("returned"),
+            Self::Returned { ok: false } => f.write_str("returned an error"),
             Self::Trapped { trap, message } => write!(f, "trapped ({trap}): {message}"),
             Self::LoadFailed { message } => write!(f, "the engine refused the module: {message}"),
             Self::TimedOut => f.write_str("timed out"),
+            Self::NotReady => f.write_str("was not ready in time"),
             Self::MemoryLimit => f.write_str("reached its memory limit"),
             // Compiled code runs on the process's own stack, and its end is a fault that nothing can catch.
             Self::Killed { signal: 11 } => {
@@ -106,9 +118,11 @@ mod tests {
     fn an_outcome_has_its_name_on_the_wire() {
         let outcomes = [
             Outcome::Exited { code: 7 },
+            Outcome::Returned { ok: false },
             Outcome::Trapped { trap: "unreachable".into(), message: "m".into() },
             Outcome::LoadFailed { message: "m".into() },
             Outcome::TimedOut,
+            Outcome::NotReady,
             Outcome::MemoryLimit,
             Outcome::Killed { signal: 9 },
             Outcome::Cancelled,

@@ -13,13 +13,72 @@ pub struct Permissions {
     /// Which hosts and ports it may connect to.
     #[serde(default, skip_serializing_if = "Net::is_nothing")]
     pub net: Net,
+    /// Which folders it may use.
+    #[serde(default, skip_serializing_if = "Fs::is_nothing")]
+    pub fs: Fs,
+    /// Whether it may start the programs that the server's settings list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exec: bool,
 }
 
 impl Permissions {
     /// Whether nothing is granted.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        self.net.is_nothing()
+        self.net.is_nothing() && self.fs.is_nothing() && !self.exec
+    }
+}
+
+/// Which folders a guest may use: `none`; `read` or `read-write`, which are the package's own folder, seen as `/`; or lists
+/// of folders. A folder is a path of the host, with `::` and the guest's name for it where that is another one; a relative
+/// path starts at the package's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "fs is none, read, read-write, or { read: [folders], read-write: [folders] }")]
+pub enum Fs {
+    /// The package's own.
+    Own(OwnFolder),
+    /// These. Empty lists are none.
+    Listed(Folders),
+}
+
+/// What a guest may do in its package's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnFolder {
+    /// Nothing.
+    None,
+    /// Look and read.
+    Read,
+    /// Also create, change and remove.
+    ReadWrite,
+}
+
+/// Folders by what a guest may do in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Folders {
+    /// Look and read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<String>,
+    /// Also create, change and remove.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_write: Vec<String>,
+}
+
+impl Default for Fs {
+    fn default() -> Self {
+        Self::Own(OwnFolder::None)
+    }
+}
+
+impl Fs {
+    /// Whether no folder is granted.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Self::Own(own) => *own == OwnFolder::None,
+            Self::Listed(folders) => folders.read.is_empty() && folders.read_write.is_empty(),
+        }
     }
 }
 

@@ -104,6 +104,9 @@ pub struct ServiceInfo {
     pub address: Option<String>,
     /// The module's name or digest.
     pub module: String,
+    /// The number of the deployed version that serves; none where nothing was deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
     /// Its processes.
     pub instances: Vec<Instance>,
     /// How often it was started again after it ended by itself, since the server started.
@@ -200,6 +203,52 @@ pub struct ServiceDeploy {
     /// `POST /modules/{name}` before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module_base64: Option<String>,
+}
+
+/// A version of a service that was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceVersion {
+    /// Its number, from 1.
+    pub version: u64,
+    /// The package's own word for it.
+    pub label: Option<String>,
+    /// When it came, in milliseconds since the Unix epoch.
+    pub deployed_at: u64,
+    /// Whether it is the one that serves.
+    pub current: bool,
+    /// The SHA-256 of the package as it was uploaded, in hexadecimal.
+    pub sha256: String,
+    /// The size of the package's files, in bytes.
+    pub size: u64,
+    /// Its module's content, `sha256:…`.
+    pub digest: String,
+}
+
+/// What `service_versions` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceVersions {
+    /// The versions, newest first.
+    pub versions: Vec<ServiceVersion>,
+}
+
+/// What `service_rollback` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRollback {
+    /// The service's name.
+    pub name: String,
+    /// The version; by default the newest one before the one that serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+}
+
+/// What an upload of a package answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Deployed {
+    /// The version that it has become.
+    pub version: ServiceVersion,
+    /// The service, ready.
+    pub service: ServiceInfo,
 }
 
 #[cfg(test)]

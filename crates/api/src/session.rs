@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::outcome::Outcome;
 use crate::permission::Permissions;
+pub use crate::retry::{Attempt, Ready, Retries};
 
 /// What `session_start` asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +75,24 @@ pub struct SessionStart {
     /// when it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// An exported function of a component to call instead of its `run`: its name, `interface#name` where an exported
+    /// interface has it, or a whole call in WAVE such as `add(1, 2)`. The session ends when it has returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoke: Option<String>,
+    /// The arguments of `invoke`, one for each parameter, when it is a name alone. Records are objects, variants and results
+    /// objects with one key (`{"ok": 1}`), enums and flags strings, options null or the value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invoke_args: Vec<serde_json::Value>,
+    /// When it is `ready`. By default as soon as it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
+    /// What happens when it fails. Nothing by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+    /// A module that takes over when the first one cannot be loaded, or still fails after its retries: a name, a digest or a
+    /// path as in `module`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
 }
 
 /// A host folder that a guest may use.
@@ -107,6 +126,8 @@ pub enum DirMode {
 pub enum EngineKind {
     /// WasmEdge: core modules with WASI preview 1.
     Wasmedge,
+    /// Wasmtime: components with WASI preview 2, and core modules when asked for.
+    Wasmtime,
 }
 
 /// Where a session stands.
@@ -219,6 +240,12 @@ pub struct SessionInfo {
     pub mode: Option<RunMode>,
     /// The limits in force.
     pub limits: Limits,
+    /// Its attempts that failed before the present one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// What the function that it invoked has returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
     /// Lines written so far; the sequence number of the next one.
     pub log_next_seq: u64,
     /// Lines that were dropped by the output limit. Those that the history let go of show as a `gap` where they are missing.
@@ -258,6 +285,12 @@ pub struct SessionResult {
     pub outcome: Outcome,
     /// The guest's exit code, when it exited.
     pub exit_code: Option<i32>,
+    /// What the function that it invoked has returned: the payload where that is a `result`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+    /// Its attempts that failed before the last one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
     /// Standard output, invalid UTF-8 replaced; cut to what the history still holds.
     pub stdout: String,
     /// Standard error, likewise.
@@ -342,7 +375,7 @@ pub struct SessionPage {
 }
 
 /// What `session_wait` asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SessionWait {
     /// The session's id.
@@ -350,6 +383,40 @@ pub struct SessionWait {
     /// How long to wait, in milliseconds, at most 600000; 60000 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// What for; its end by default.
+    #[serde(rename = "for", default)]
+    pub what: WaitFor,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// The session has ended.
+    #[default]
+    End,
+    /// The session is ready, or has ended.
+    Ready,
+}
+
+/// What `session_wait` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Waited {
+    /// It has ended.
+    Ended(SessionResult),
+    /// It runs and is ready.
+    Ready(SessionReady),
+}
+
+/// A session that is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionReady {
+    /// Always true.
+    pub ready: bool,
+    /// From its start until it was ready, in milliseconds with fractions.
+    #[schemars(with = "Option<f64>")]
+    pub ready_ms: Option<Millis>,
 }
 
 /// What `session_stdin` asks for: data, the end of it, or both.

@@ -9,7 +9,9 @@ pub mod wasi;
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::time::Duration;
 
 pub use network::{Connect, Destination, Listener, Network};
 
@@ -44,6 +46,14 @@ pub trait Stdio {
     /// When it cannot be read; the guest sees the errno.
     fn read(&mut self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
+    /// Called when the guest has said that it is ready.
+    fn ready(&mut self) {}
+
+    /// The descriptor that standard input comes from, where waiting for it is the engine's business.
+    fn stdin_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// Fills a buffer with random bytes that no other session gets.
     ///
     /// # Errors
@@ -72,7 +82,7 @@ pub struct Dir<'a> {
 }
 
 /// What a run says.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Run<'a> {
     /// All arguments; the first is the program's name.
     pub args: &'a [String],
@@ -87,6 +97,34 @@ pub struct Run<'a> {
     /// What of the network the guest may use. `None`: it has no socket functions but the engine's own, which the kernel's
     /// filter refuses, and costs nothing.
     pub network: Option<&'a Network>,
+    /// A function to call first, after which the guest is ready ([`Stdio::ready`]).
+    pub ready_export: Option<&'a str>,
+    /// What is run instead of the program's entry.
+    pub entry: Entry<'a>,
+    /// The guest ends after so much time.
+    pub deadline: Option<Duration>,
+}
+
+/// What of a module is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Entry<'a> {
+    /// `_start`, or a component's `run`.
+    #[default]
+    Program,
+    /// An exported function.
+    Invoke {
+        /// Its name, `interface#name`, or a whole call in WAVE.
+        function: &'a str,
+        /// Its arguments, a JSON array; empty for a call in WAVE.
+        args: &'a str,
+    },
+    /// `wasi:http/incoming-handler`, for each request on the connection that standard input is.
+    Serve {
+        /// After so many requests the run ends.
+        max_requests: u32,
+        /// The longest that one may take.
+        timeout: Duration,
+    },
 }
 
 /// How a run ended, as the engine sees it.
@@ -94,6 +132,13 @@ pub struct Run<'a> {
 pub enum Ending {
     /// The guest returned (0) or called `proc_exit`.
     Exited(i32),
+    /// The invoked function has returned this value, as JSON: the payload where it is a `result`.
+    Returned {
+        /// Not a `result` that is an error.
+        ok: bool,
+        /// The value.
+        value: String,
+    },
     /// The guest broke a rule.
     Trapped {
         /// A stable name, for example `unreachable`.
@@ -109,6 +154,7 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(code) => write!(f, "it ended with exit code {code}"),
+            Self::Returned { value, .. } => write!(f, "it returned {value}"),
             Self::Trapped { message, .. } => write!(f, "it trapped: {message}"),
             Self::LoadFailed(message) => f.write_str(message),
         }

@@ -83,7 +83,7 @@ fn main() -> Result<(), Failure> {
     });
     let code = Code { path: if compiled { &artifact } else { Path::new(&module) }, compiled };
     let (args, env) = (["guest".to_owned()], [format!("PORT={}", address.port())]);
-    let run = Run { args: &args, env: &env, dirs: &[], max_pages: 1024, init: None, network: Some(&network) };
+    let run = Run { args: &args, env: &env, max_pages: 1024, network: Some(&network), ..Run::default() };
     Err(format!("the guest left: {:?}", engine.run(code, &run, &mut Terminal)).into())
 }
 

@@ -64,8 +64,7 @@ impl Engine for WasmEdge {
 
     fn warm(&mut self) -> Result<(), Error> {
         let bytes = wat::parse_str(WARMING).map_err(|error| Error(error.to_string()))?;
-        let run =
-            Run { args: &["warm".to_owned()], env: &[], dirs: &[], max_pages: 16, init: None, network: None };
+        let run = Run { args: &["warm".to_owned()], max_pages: 16, ..Run::default() };
         let (module, config) =
             raw::load_bytes(&bytes, run.max_pages).map_err(|fault| Error(fault.message))?;
         let loaded = raw::Wasi::create(run.args, run.env, &[], None)

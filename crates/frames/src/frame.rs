@@ -18,6 +18,9 @@ pub const HEADER_LEN: usize = 24;
 /// The longest payload in bytes. A larger write of the guest becomes several frames.
 pub const MAX_PAYLOAD: usize = 64 * 1024;
 
+/// The longest value that a function may return, in bytes of JSON.
+pub const MAX_VALUE: usize = 1024 * 1024;
+
 /// What a frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -30,6 +33,8 @@ pub enum Kind {
     Log = 3,
     /// How the run ended, as the worker claims: an encoded [`crate::Report`]. Nothing follows.
     Result = 4,
+    /// A piece of the value that the invoked function has returned, as JSON; all pieces together have at most [`MAX_VALUE`].
+    Value = 5,
 }
 
 /// Which of the guest's streams bytes were written to.
@@ -105,6 +110,7 @@ impl Header {
             (3, 1) => (Kind::Log, Some(Stream::Stdout)),
             (3, 2) => (Kind::Log, Some(Stream::Stderr)),
             (4, 0) => (Kind::Result, None),
+            (5, 0) => (Kind::Value, None),
             _ => return Err(FrameError::Unknown(kind, stream)),
         };
         let (mut seq, mut time) = ([0; 8], [0; 8]);

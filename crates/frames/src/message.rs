@@ -195,8 +195,35 @@ pub struct SessionSpec {
     pub yield_after_ms: u32,
     /// Standard output goes as it is to a descriptor of its own, not into the log.
     pub raw_stdout: bool,
+    /// An exported function to call instead of the program's entry.
+    pub invoke: Option<Invoke>,
+    /// The session answers HTTP requests: standard input is a connected stream socket, which goes both ways.
+    pub serve: Option<Serve>,
+    /// The name of a function to call first; when it has returned the session is ready.
+    pub ready_export: Option<String>,
+    /// After so much time from the start, in milliseconds, the engine ends the guest by itself; 0 is never. The supervisor
+    /// kills the process a little later.
+    pub deadline_ms: u64,
     /// What of the network it may use.
     pub network: Option<Network>,
+}
+
+/// A call of an exported function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoke {
+    /// Its name, `interface#name` where an exported interface has it, or a whole call in WAVE.
+    pub function: String,
+    /// Its arguments, a JSON array; empty for a call in WAVE.
+    pub args: String,
+}
+
+/// How a session answers HTTP requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serve {
+    /// After so many requests it ends.
+    pub max_requests: u32,
+    /// The longest that one may take, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 impl SessionSpec {
@@ -229,6 +256,11 @@ pub enum Report {
     Exited {
         /// Its code.
         code: i32,
+    },
+    /// The invoked function has returned. Its value came before, as frames of the kind `Value`.
+    Returned {
+        /// Not a `result` that is an error.
+        ok: bool,
     },
     /// The guest broke a rule.
     Trapped {
@@ -263,6 +295,7 @@ impl Report {
         match self {
             // Only the low eight bits reach wait(2).
             Self::Exited { code } => code & 0xff,
+            Self::Returned { ok } => i32::from(!ok),
             Self::Trapped { .. } => exit::TRAPPED,
             Self::LoadFailed { .. } => exit::LOAD_FAILED,
         }

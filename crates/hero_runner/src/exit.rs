@@ -23,8 +23,9 @@ pub(crate) fn code(outcome: &Outcome) -> u8 {
     match outcome {
         // The kernel, too, keeps only the lowest eight bits.
         Outcome::Exited { code } => code.to_le_bytes()[0],
+        Outcome::Returned { ok } => u8::from(!ok),
         Outcome::Trapped { .. } => by_signal(SIGABRT),
-        Outcome::TimedOut => TIMED_OUT,
+        Outcome::TimedOut | Outcome::NotReady => TIMED_OUT,
         Outcome::MemoryLimit => by_signal(SIGKILL),
         Outcome::Killed { signal } => by_signal(*signal),
         Outcome::Cancelled => by_signal(SIGTERM),
@@ -46,7 +47,10 @@ mod tests {
             (Outcome::Exited { code: -1 }, 255),
             (Outcome::Trapped { trap: text(), message: text() }, 134),
             (Outcome::LoadFailed { message: text() }, 125),
+            (Outcome::Returned { ok: true }, 0),
+            (Outcome::Returned { ok: false }, 1),
             (Outcome::TimedOut, 124),
+            (Outcome::NotReady, 124),
             (Outcome::MemoryLimit, 137),
             (Outcome::Killed { signal: 9 }, 137),
             (Outcome::Killed { signal: 11 }, 139),

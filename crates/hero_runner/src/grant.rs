@@ -72,7 +72,7 @@ pub(crate) fn permissions(reach: Vec<Reach>) -> Permissions {
         Some(list) if list.is_empty() => Net::Nothing,
         Some(list) => Net::Listed(list),
     };
-    Permissions { net }
+    Permissions { net, ..Permissions::default() }
 }
 
 #[cfg(test)]

@@ -79,10 +79,12 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ModuleNotFound
         | ErrorCode::TemplateNotFound
         | ErrorCode::ServiceNotFound
-        | ErrorCode::ScheduleNotFound => StatusCode::NOT_FOUND,
+        | ErrorCode::ScheduleNotFound
+        | ErrorCode::VersionNotFound => StatusCode::NOT_FOUND,
         ErrorCode::InvalidParams | ErrorCode::NameInvalid | ErrorCode::PathNotAllowed => {
             StatusCode::BAD_REQUEST
         }
+        ErrorCode::PermissionDenied => StatusCode::FORBIDDEN,
         ErrorCode::InvalidState | ErrorCode::ModuleInUse => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::ModuleInvalid
@@ -90,7 +92,11 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ModuleUnsupported
         | ErrorCode::DigestMismatch
         | ErrorCode::ServiceInvalid
-        | ErrorCode::ServiceFailed => StatusCode::UNPROCESSABLE_ENTITY,
+        | ErrorCode::ServiceFailed
+        | ErrorCode::WasmNotFound
+        | ErrorCode::ModuleLoad
+        | ErrorCode::ManifestInvalid
+        | ErrorCode::DeployError => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::QueueFull => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::ResourceExhausted | ErrorCode::Draining | ErrorCode::Unavailable => {
             StatusCode::SERVICE_UNAVAILABLE

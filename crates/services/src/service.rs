@@ -203,6 +203,7 @@ impl Service {
             url: gateway.map(|gateway| format!("{gateway}/{}/", spec.prefix)),
             address: view.address.clone(),
             module: declaration.module().to_owned(),
+            version: None,
             instances: view.instances.iter().map(instance).collect(),
             restarts: view.restarts,
             ready_since: view.ready_since,

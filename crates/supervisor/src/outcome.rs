@@ -25,6 +25,7 @@ pub(crate) fn decide(
     match (status, report) {
         (Some(WaitStatus::Exited(code)), Some(report)) if report.exit_status() == code => match report {
             Report::Exited { code } => Outcome::Exited { code },
+            Report::Returned { ok } => Outcome::Returned { ok },
             Report::Trapped { .. } if growth_refused => Outcome::MemoryLimit,
             Report::Trapped { trap, message } => Outcome::Trapped { trap, message },
             Report::LoadFailed { message } => Outcome::LoadFailed { message },

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use api::{LogKind, Outcome};
 use bytes::{Buf, Bytes, BytesMut};
+use frames::frame::MAX_VALUE;
 use frames::{Decoder, Kind, Report, Stream};
 use sys::pidfd::{SIGKILL, SIGTERM};
 use tokio::net::unix::pipe;
@@ -62,6 +63,8 @@ struct Heard {
     /// The worker has taken the session: from here on the guest may have run.
     started: bool,
     report: Option<Report>,
+    /// What the invoked function has returned, as JSON.
+    value: Vec<u8>,
     /// It sent what is no frame.
     broken: bool,
     growth_refused: bool,
@@ -260,6 +263,11 @@ fn take_frames(
                 match frame.header.kind {
                     Kind::Log => pieces.push((frame.header.stream, frame.header.time / 1_000_000, payload)),
                     Kind::Ready => shared.ready(session),
+                    Kind::Value if heard.value.len() + frame.payload.len() <= MAX_VALUE => {
+                        heard.value.extend_from_slice(frame.payload);
+                    }
+                    // A worker checks the length; one that does not is not believed.
+                    Kind::Value => heard.value.clear(),
                     // These come by the control socket.
                     Kind::Result | Kind::Started => {}
                 }
@@ -348,12 +356,16 @@ fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, hear
         }
         outcome => outcome,
     };
+    // JSON from a worker that was taken over may be none.
+    let value = matches!(outcome, Outcome::Returned { .. })
+        .then(|| serde_json::from_slice(&heard.value).unwrap_or(serde_json::Value::Null));
     {
         let mut info = lock(&session.info);
         info.duration_ms = Some(millis(ran.as_micros() as u64));
         info.cpu_ms = exit.map(|exit| exit.cpu_us / 1000);
         info.max_rss_kb = exit.map(|exit| exit.max_rss_kb);
         info.minor_faults = exit.map(|exit| exit.minor_faults);
+        info.value = value;
     }
     shared.ended(session, outcome);
 }

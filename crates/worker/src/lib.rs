@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::Duration;
 
-use engine::{Code, Dir, Ending, Engine, Run};
+use engine::{Code, Dir, Ending, Engine, Entry, Run};
 use frames::message::exit;
 use frames::{Kind, Report, SessionSpec};
 
@@ -65,6 +65,7 @@ pub fn serve(
         dirs: &spec.dirs,
         init: spec.init.as_deref(),
         network: network.as_ref(),
+        session: Some(spec),
     };
     let ending =
         with_run(&request, module.as_fd(), |code, run| match engine.run_prepared(run, &mut writer) {
@@ -97,6 +98,7 @@ fn limit(max_pages: u32) -> std::io::Result<()> {
 fn end(control: &mut FrameSender<'_>, ending: Ending) -> i32 {
     let report = match ending {
         Ending::Exited(code) => Report::Exited { code },
+        Ending::Returned { ok, .. } => Report::Returned { ok },
         Ending::Trapped { trap, message } => Report::Trapped { trap: trap.to_owned(), message },
         Ending::LoadFailed(message) => Report::LoadFailed { message },
     };
@@ -116,6 +118,22 @@ struct Request<'a> {
     dirs: &'a [frames::message::Dir],
     init: Option<&'a str>,
     network: Option<&'a engine::Network>,
+    /// What only a session has.
+    session: Option<&'a SessionSpec>,
+}
+
+/// What a run has that only a session says.
+fn of_session<'a>(spec: &'a SessionSpec, run: Run<'a>) -> Run<'a> {
+    let entry = match (&spec.invoke, spec.serve) {
+        (Some(invoke), _) => Entry::Invoke { function: &invoke.function, args: &invoke.args },
+        (None, Some(serve)) => Entry::Serve {
+            max_requests: serve.max_requests,
+            timeout: Duration::from_millis(serve.timeout_ms),
+        },
+        (None, None) => Entry::Program,
+    };
+    let deadline = (spec.deadline_ms > 0).then(|| Duration::from_millis(spec.deadline_ms));
+    Run { entry, deadline, ready_export: spec.ready_export.as_deref(), ..run }
 }
 
 /// Opens the folders of a request and hands it on in the engine's terms; the error says which folder cannot be used.
@@ -146,6 +164,7 @@ fn with_run<T>(
         .collect();
     let path = format!("/proc/self/fd/{}", module.as_raw_fd());
     let code = Code { path: Path::new(&path), compiled: request.compiled };
-    let Request { max_pages, args, env, init, network, .. } = *request;
-    Ok(body(code, &Run { args, env, dirs: &dirs, max_pages, init, network }))
+    let Request { max_pages, args, env, init, network, session, .. } = *request;
+    let common = Run { args, env, dirs: &dirs, max_pages, init, network, ..Run::default() };
+    Ok(body(code, &session.map_or(common, |spec| of_session(spec, common))))
 }

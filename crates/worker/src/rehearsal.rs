@@ -27,6 +27,10 @@ pub fn rehearse(engine: &mut dyn Engine) {
         yield_after_ms: 0,
         raw_stdout: false,
         network: None,
+        invoke: None,
+        serve: None,
+        ready_export: None,
+        deadline_ms: 0,
     };
     if let Ok(bytes) = message::encode(&spec) {
         black_box(message::decode::<SessionSpec>(&bytes[PREFIX_LEN..]).is_ok());

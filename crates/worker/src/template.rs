@@ -64,6 +64,7 @@ pub fn warm(
             Warm::Instantiate | Warm::Stdin => None,
         },
         network: (spec.sockets != Sockets::None).then_some(&nothing),
+        session: None,
     };
     let mut stdio =
         Warming { printed: Printed::default(), bytes: 0, fds, fork: None, session: None, why: None };

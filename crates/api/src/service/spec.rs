@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::manifest::LimitSpec;
 use crate::permission::Permissions;
+use crate::retry::{Ready, Retries};
 use crate::schedule::Schedule;
-use crate::session::DirGrant;
+use crate::session::{DirGrant, EngineKind};
 
 /// What `services/<name>/config/service.json` says. `prefix` and, for a listener, one of `url` and `port` are needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +32,36 @@ pub struct ServiceSpec {
     /// The module: a registered name or a digest; the service's own name by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
+    /// A file of the package, relative to its folder, that is the module; instead of `module`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<String>,
+    /// A module that takes over when the first one cannot be loaded or keeps failing: a registered name, a digest, or a file of
+    /// the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// The engine; by default the module's header decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<EngineKind>,
+    /// The service's name, for a package; it has to be the folder's where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The package's own word for its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What it may use; `memory_mb` and `timeout_ms` are another way to say `memory_limit_mb` and `timeout_ms`.
+    #[serde(default, skip_serializing_if = "LimitSpec::is_default")]
+    pub limits: LimitSpec,
+    /// Another way to say `restart`: `max` is its intensity, `backoff` its backoff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+    /// What else has to come before its first probe. By default nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
+    /// For a handler that is a `wasi:http` component: after so many requests its process is replaced, give or take a tenth.
+    /// 1 by default: no request ever sees another's memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_requests: Option<u32>,
     /// One sentence for whoever reads the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -98,7 +130,7 @@ pub enum ServiceKind {
     #[default]
     Listener,
     /// The module answers one request per session: the request comes in its environment and on standard input (CGI/1.1), the
-    /// answer goes to standard output.
+    /// answer goes to standard output. A component exports `wasi:http/incoming-handler` instead.
     Handler,
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use api::method::SessionWaitMethod;
-use api::session::{SessionResult, SessionWait};
+use api::session::{SessionResult, SessionWait, Waited};
 
 use super::session_id;
 use crate::cli::{duration, millis};
@@ -50,8 +50,12 @@ async fn until_end(
     loop {
         let left = timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
         let step = left.map_or(STEP, |left| left.min(STEP));
-        let request = SessionWait { session_id: id.to_owned(), wait_ms: Some(millis(step)) };
-        let result = client.call::<SessionWaitMethod>(request).await?;
+        let wait_ms = Some(millis(step));
+        let request = SessionWait { session_id: id.to_owned(), wait_ms, ..SessionWait::default() };
+        let result = match client.call::<SessionWaitMethod>(request).await? {
+            Some(Waited::Ended(result)) => Some(result),
+            Some(Waited::Ready(_)) | None => None,
+        };
         if result.is_some() || left.is_some_and(|left| left <= step) {
             return Ok(result);
         }

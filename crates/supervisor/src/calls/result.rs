@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::session::{SessionResult, SessionWait};
+use api::session::{SessionResult, SessionWait, Waited};
 use api::{LogKind, Outcome};
 
 use crate::read::Found;
@@ -28,7 +28,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// When there is no such session, or the history cannot be read.
-    pub async fn session_wait(&self, request: SessionWait) -> Result<Option<SessionResult>> {
+    pub async fn session_wait(&self, request: SessionWait) -> Result<Option<Waited>> {
         let found = self.shared.find(&request.session_id).await?;
         if let Found::Live(session) = &found {
             let wait = request.wait_ms.map_or(WAIT.0, Duration::from_millis).min(WAIT.1);
@@ -38,7 +38,7 @@ impl Supervisor {
                 return Ok(None);
             }
         }
-        self.result(&found).await
+        Ok(self.result(&found).await?.map(Waited::Ended))
     }
 
     async fn result(&self, found: &Found) -> Result<Option<SessionResult>> {
@@ -83,6 +83,8 @@ impl Supervisor {
                 _ => None,
             },
             outcome,
+            value: info.value,
+            attempts: info.attempts,
             stdout,
             stderr,
             truncated,

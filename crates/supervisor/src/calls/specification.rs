@@ -92,6 +92,10 @@ pub(crate) fn specification(
         yield_after_ms: 0,
         raw_stdout: false,
         network: None,
+        invoke: None,
+        serve: None,
+        ready_export: None,
+        deadline_ms: 0,
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use api::error::{Error, ErrorCode};
-use api::session::{Limits, RunMode, SessionInfo, SessionStart, SessionStarted, SessionWait};
+use api::session::{Limits, RunMode, SessionInfo, SessionStart, SessionStarted, SessionWait, Waited};
 use api::template::Warm;
 use api::{ModuleKind, SessionState};
 use frames::Sockets;
@@ -32,7 +32,13 @@ impl Supervisor {
         let session_id = self.session_start_wired(request, Wiring::default()).await?.id().to_owned();
         let result = match wait_ms {
             None => None,
-            Some(_) => self.session_wait(SessionWait { session_id: session_id.clone(), wait_ms }).await?,
+            Some(_) => {
+                let wait = SessionWait { session_id: session_id.clone(), wait_ms, ..SessionWait::default() };
+                match self.session_wait(wait).await? {
+                    Some(Waited::Ended(result)) => Some(result),
+                    Some(Waited::Ready(_)) | None => None,
+                }
+            }
         };
         Ok(SessionStarted { session_id, result })
     }
@@ -111,6 +117,8 @@ impl Supervisor {
             start: None,
             mode: Some(mode),
             limits: limits.clone(),
+            attempts: Vec::new(),
+            value: None,
             log_next_seq: 0,
             log_dropped: 0,
         };
