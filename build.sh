@@ -8,4 +8,6 @@ set -euo pipefail
 setup_host
 setup_guests
 build_host "${HERO_BIN_DIR:-$HOME/hero/bin}"
-build_guests "${HERO_RUNNER_SERVICES_DIR:-${HERO_RUNNER_STATE_DIR:-$HOME/hero/var/hero_runner}/services}"
+services="${HERO_RUNNER_SERVICES_DIR:-${HERO_RUNNER_STATE_DIR:-$HOME/hero/var/hero_runner}/services}"
+build_guests "$services"
+build_components "$services" "${HERO_BIN_DIR:-$HOME/hero/bin}"

@@ -28,13 +28,19 @@ export ZINIT_SERVER
 
 say "format"
 cargo fmt --all --check
-(cd services && cargo fmt --all --check)
+for workspace in services services/components services/scenario; do (cd "$workspace" && cargo fmt --all --check); done
 say "lints"
 cargo clippy --workspace --all-targets -- -D warnings
 # Debian's private rustc has no clippy beside it.
 if [ ! -f services/.cargo/config.toml ]; then
   (cd services && cargo clippy --quiet --release --target wasm32-wasip1 --target-dir target -- -D warnings)
+  for workspace in components scenario; do
+    (cd "services/$workspace" &&
+      cargo clippy --quiet --release --target wasm32-wasip2 --target-dir target -- -D warnings)
+  done
 fi
+say "tests of what the load generator and the command line share"
+(cd services/scenario && cargo test --quiet --target-dir target -p scenario_plan -p scenario_report -p scenario_url)
 say "documentation tests"
 cargo test --quiet --workspace --doc
 if cargo deny --version >/dev/null 2>&1; then

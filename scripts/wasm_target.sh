@@ -2,13 +2,19 @@
 # Finds a Rust that compiles to WebAssembly, or makes one. Sets
 #   WASM_RUSTC   the compiler to use for guests, empty for the machine's own
 #   WASM_LINKER  the linker it needs, empty where Rust brings one
+#   WASM_COMPONENT_LINKER  the one for components, likewise
 
 WASM_TARGET=wasm32-wasip1
+WASM_COMPONENT_TARGET=wasm32-wasip2
 WASM_PREFIX="$CACHE/wasm-rust"
 
 # True for rustup's targets and for those that a distribution installs.
 wasm_target_installed() {
-  [ -d "$(rustc --print sysroot)/lib/rustlib/$WASM_TARGET/lib" ]
+  local target sysroot
+  sysroot="$(rustc --print sysroot)"
+  for target in "$WASM_TARGET" "$WASM_COMPONENT_TARGET"; do
+    [ -d "$sysroot/lib/rustlib/$target/lib" ] || return 1
+  done
 }
 
 wasm_make_prefix() { # TEMP
@@ -58,9 +64,19 @@ wasm_need_linker() {
   wasm_find_linker || die "no wasm-ld of LLVM 19 or newer" "Install lld 19 or newer and run again."
 }
 
+# What makes a component of a linked module: rustup's Rust brings it, Debian's
+# does not.
+wasm_need_component_linker() {
+  WASM_COMPONENT_LINKER="$CACHE/wasm-component-ld-0.5/bin/wasm-component-ld"
+  [ -x "$WASM_COMPONENT_LINKER" ] && return 0
+  say "installing wasm-component-ld (a few minutes, once)"
+  env -u CARGO_TARGET_DIR cargo install wasm-component-ld --version '^0.5' --locked \
+    --root "${WASM_COMPONENT_LINKER%/bin/*}"
+}
+
 wasm_find() {
   local obstacle
-  WASM_RUSTC='' WASM_LINKER=''
+  WASM_RUSTC='' WASM_LINKER='' WASM_COMPONENT_LINKER=''
   if wasm_target_installed; then
     [ -x "$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/rust-lld" ] ||
       wasm_need_linker
@@ -70,22 +86,24 @@ wasm_find() {
   # An earlier run found rustup's servers out of reach; it need not ask again.
   if [ ! -x "$WASM_PREFIX/bin/rustc" ]; then
     if have rustup; then
-      say "adding Rust's target $WASM_TARGET"
+      say "adding Rust's targets $WASM_TARGET and $WASM_COMPONENT_TARGET"
       # Where the network drops packets instead of refusing them, rustup tries
       # for minutes.
-      if RUST_BACKTRACE=0 timeout 180 rustup target add "$WASM_TARGET" >&2 && wasm_target_installed; then return 0; fi
+      if RUST_BACKTRACE=0 timeout 180 rustup target add "$WASM_TARGET" "$WASM_COMPONENT_TARGET" >&2 &&
+        wasm_target_installed; then return 0; fi
       warn "rustup could not add it"
     fi
     obstacle="$(debian_testing_obstacle)"
     if [ -n "$obstacle" ]; then
       die "Rust cannot compile to $WASM_TARGET here" \
         "rustup could not add the target, and packages of Debian $TESTING_SUITE cannot be used: $obstacle." \
-        "Add it with: rustup target add $WASM_TARGET"
+        "Add it with: rustup target add $WASM_TARGET $WASM_COMPONENT_TARGET"
     fi
     cache_folder "${WASM_PREFIX##*/}" wasm_make_prefix
   fi
   WASM_RUSTC="$WASM_PREFIX/bin/rustc"
   wasm_need_linker
+  wasm_need_component_linker
 }
 
 # The guests' own cargo settings, so that plain cargo commands work in services/.
@@ -97,6 +115,10 @@ write_guest_config() {
   if [ -n "$WASM_LINKER" ]; then
     lines+="[target.$WASM_TARGET]"$'\n'"linker = $(toml_string "$WASM_LINKER")"$'\n'
     lines+='rustflags = ["-C", "linker-flavor=wasm-ld"]'$'\n'
+  fi
+  if [ -n "$WASM_COMPONENT_LINKER" ]; then
+    lines+="[target.$WASM_COMPONENT_TARGET]"$'\n'"linker = $(toml_string "$WASM_COMPONENT_LINKER")"$'\n'
+    lines+="rustflags = [\"-C\", $(toml_string "link-arg=--wasm-ld-path=$(command -v "$WASM_LINKER")")]"$'\n'
   fi
   write_config "$ROOT/services/.cargo/config.toml" "${lines%$'\n'}"
 }

@@ -1,4 +1,4 @@
-//! Tells the program where to find WasmEdge's library.
+//! Tells the program with WasmEdge where to find WasmEdge's library.
 //!
 //! The private WasmEdge of the set-up comes with a C library newer than the machine's, so the program names that
 //! library's own loader and folder; the machine's C library stays as it is. One that is installed where the
@@ -12,15 +12,17 @@ fn main() {
     if let Ok(folder) = std::env::var("HERO_RUNNER_WASMEDGE_LIB")
         && !folder.is_empty()
     {
-        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{folder}");
+        println!("cargo:rustc-link-arg-bin=hero_runner_zygote=-Wl,-rpath,{folder}");
     }
     if let Ok(runtime) = std::env::var("HERO_RUNNER_WASMEDGE_RUNTIME")
         && !runtime.is_empty()
     {
-        println!("cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags,-rpath,{runtime}");
-        println!("cargo:rustc-link-arg-bins=-Wl,--dynamic-linker={runtime}/ld-linux-x86-64.so.2");
-        println!("cargo:rustc-link-arg-bins=-Wl,--allow-shlib-undefined");
-        // The set-up puts a stand-in for the compiler's library there; see `without_compiler` in main.rs.
+        println!("cargo:rustc-link-arg-bin=hero_runner_zygote=-Wl,--disable-new-dtags,-rpath,{runtime}");
+        println!(
+            "cargo:rustc-link-arg-bin=hero_runner_zygote=-Wl,--dynamic-linker={runtime}/ld-linux-x86-64.so.2"
+        );
+        println!("cargo:rustc-link-arg-bin=hero_runner_zygote=-Wl,--allow-shlib-undefined");
+        // The set-up puts a stand-in for the compiler's library there; see `without_compiler` in that program.
         println!("cargo:rustc-env=HERO_RUNNER_WITHOUT_COMPILER={runtime}/../without_compiler.so");
     }
 }

@@ -63,7 +63,7 @@ methods! {
         NoParams => stats::Health, [];
     SessionStartMethod = "session_start", "Starts a session: runs a module in a process of its own.",
         session::SessionStart => session::SessionStarted,
-        [ModuleNotFound, ModuleInvalid, ModuleImportMissing, ModuleUnsupported, TemplateNotFound, PathNotAllowed,
+        [ModuleNotFound, ModuleInvalid, ModuleImportMissing, ModuleUnsupported, ModuleLoad, TemplateNotFound, PathNotAllowed,
          PermissionDenied, TooLarge, QueueFull, ResourceExhausted, Draining, Unavailable];
     SessionStopMethod = "session_stop", "Stops a session: SIGTERM, then SIGKILL after the grace. It returns when the session ended.",
         session::SessionStop => session::Done, [SessionNotFound];
@@ -90,7 +90,7 @@ methods! {
         module::ModuleRef => session::Done, [ModuleNotFound, ModuleInUse, InvalidState];
     TemplateCreateMethod = "template_create", "Keeps a module warm under a name, so that its sessions start by a fork. Returns at once; template_get shows when it is warm.",
         template::TemplateCreate => template::TemplateInfo,
-        [NameInvalid, ModuleNotFound, ModuleUnsupported, PathNotAllowed, TooLarge, InvalidState];
+        [NameInvalid, ModuleNotFound, ModuleImportMissing, ModuleUnsupported, PathNotAllowed, TooLarge, InvalidState, Unavailable];
     TemplateListMethod = "template_list", "Lists the templates by name, those that the server made by itself included.",
         NoParams => template::TemplateList, [];
     TemplateGetMethod = "template_get", "Shows one template.",

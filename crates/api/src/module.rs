@@ -17,9 +17,9 @@ pub enum ModuleKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ArtifactState {
-    /// Runs interpreted; not compiled yet.
+    /// Not compiled yet. A core module runs interpreted; a component is compiled before its first session.
     Interpreted,
-    /// Runs interpreted; the compile process is at work or queued.
+    /// The compile process is at work or queued; until then as before.
     Compiling,
     /// Runs compiled.
     Compiled {
@@ -28,7 +28,7 @@ pub enum ArtifactState {
         /// How long it took to compile, in milliseconds.
         compile_ms: u64,
     },
-    /// Runs interpreted; compiling failed.
+    /// Compiling failed. A core module runs interpreted; a component does not run.
     Failed {
         /// Why.
         why: String,
@@ -38,7 +38,7 @@ pub enum ArtifactState {
 /// An import of a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModuleImport {
-    /// The module that it is imported from.
+    /// The module or, for a component, the interface that it is imported from.
     pub module: String,
     /// Its name there.
     pub name: String,
@@ -80,8 +80,11 @@ pub struct ModuleDetail {
     pub info: ModuleInfo,
     /// What it imports.
     pub imports: Vec<ModuleImport>,
-    /// What it exports.
+    /// What it exports. A function of an exported interface is `interface#name`.
     pub exports: Vec<ModuleExport>,
+    /// What a component imports and nobody here offers: its sessions are refused until it is composed with what does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// Names one module.

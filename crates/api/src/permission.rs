@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a guest may do outside of itself. What is not granted is denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -32,8 +34,8 @@ impl Permissions {
 /// Which folders a guest may use: `none`; `read` or `read-write`, which are the package's own folder, seen as `/`; or lists
 /// of folders. A folder is a path of the host, with `::` and the guest's name for it where that is another one; a relative
 /// path starts at the package's folder.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "fs is none, read, read-write, or { read: [folders], read-write: [folders] }")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum Fs {
     /// The package's own.
     Own(OwnFolder),
@@ -79,6 +81,31 @@ impl Fs {
             Self::Own(own) => *own == OwnFolder::None,
             Self::Listed(folders) => folders.read.is_empty() && folders.read_write.is_empty(),
         }
+    }
+}
+
+// Written out, so that a fault inside of it is told at its own place.
+impl<'de> Deserialize<'de> for Fs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl<'de> Visitor<'de> for Written {
+            type Value = Fs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("none, read, read-write, or { read: [folders], read-write: [folders] }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Fs, E> {
+                OwnFolder::deserialize(text.into_deserializer()).map(Fs::Own)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Fs, A::Error> {
+                Folders::deserialize(MapAccessDeserializer::new(map)).map(Fs::Listed)
+            }
+        }
+
+        deserializer.deserialize_any(Written)
     }
 }
 
@@ -161,22 +188,38 @@ impl Serialize for Net {
     }
 }
 
+impl<'de> Deserialize<'de> for Destination {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+// Written out, so that a fault in the list is told with its place in it.
 impl<'de> Deserialize<'de> for Net {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "net is false, true or a list of host:port")]
-        enum Written {
-            Whole(bool),
-            List(Vec<String>),
-        }
-        Ok(match Written::deserialize(deserializer)? {
-            Written::Whole(false) => Self::Nothing,
-            Written::Whole(true) => Self::Anything,
-            Written::List(list) => {
-                let parsed: Result<Vec<Destination>, String> = list.iter().map(|text| text.parse()).collect();
-                Self::Listed(parsed.map_err(serde::de::Error::custom)?)
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl<'de> Visitor<'de> for Written {
+            type Value = Net;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("false, true or a list of host:port")
             }
-        })
+
+            fn visit_bool<E: de::Error>(self, all: bool) -> Result<Net, E> {
+                Ok(if all { Net::Anything } else { Net::Nothing })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Net, A::Error> {
+                let mut listed = Vec::new();
+                while let Some(destination) = list.next_element()? {
+                    listed.push(destination);
+                }
+                Ok(Net::Listed(listed))
+            }
+        }
+
+        deserializer.deserialize_any(Written)
     }
 }
 
@@ -213,6 +256,23 @@ mod tests {
             [r#"["example.org"]"#, r#"["::1:80"]"#, r#"["a:0"]"#, r#"["a b:1"]"#, r#"["a:99999"]"#, "1"]
         {
             assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fs_is_a_word_or_lists() {
+        let read = |text: &str| serde_json::from_str::<Fs>(text);
+        assert_eq!(read(r#""read-write""#).unwrap(), Fs::Own(OwnFolder::ReadWrite));
+        assert!(read(r#""none""#).unwrap().is_nothing() && read(r#"{"read":[]}"#).unwrap().is_nothing());
+        let lists = read(r#"{"read":["a"],"read-write":["b::/b"]}"#).unwrap();
+        assert_eq!(serde_json::to_string(&lists).unwrap(), r#"{"read":["a"],"read-write":["b::/b"]}"#);
+        for (wrong, why) in [
+            (r#""all""#, "unknown variant `all`"),
+            (r#"{"write":["a"]}"#, "unknown field `write`"),
+            ("true", "expected none, read, read-write"),
+        ] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains(why), "{wrong}: {error}");
         }
     }
 }

@@ -121,7 +121,7 @@ pub enum DirMode {
 }
 
 /// The engines that can run a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineKind {
     /// WasmEdge: core modules with WASI preview 1.
@@ -227,6 +227,11 @@ pub struct SessionInfo {
     /// From start to end (or to now), in milliseconds with fractions.
     #[schemars(with = "Option<f64>")]
     pub duration_ms: Option<Millis>,
+    /// How long the worker took to load and instantiate the module, in milliseconds with fractions, once it ended. What a
+    /// template did before does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub load_ms: Option<Millis>,
     /// CPU time of the process, user and system, in milliseconds, once it ended.
     pub cpu_ms: Option<u64>,
     /// The largest resident size of the process in KiB, once it ended.
@@ -238,6 +243,9 @@ pub struct SessionInfo {
     pub start: Option<StartKind>,
     /// Which code ran.
     pub mode: Option<RunMode>,
+    /// Which engine ran it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineKind>,
     /// The limits in force.
     pub limits: Limits,
     /// Its attempts that failed before the present one.
@@ -402,6 +410,7 @@ pub enum WaitFor {
 /// What `session_wait` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "there is one for the length of a call")]
 pub enum Waited {
     /// It has ended.
     Ended(SessionResult),

@@ -70,6 +70,39 @@ pub struct Stats {
     /// What the gateway does.
     #[serde(default)]
     pub gateway: GatewayStats,
+    /// What the sessions of each module took, since the server started; by name.
+    #[serde(default)]
+    pub modules: Vec<ModuleStats>,
+}
+
+/// The upper bounds of [`ModuleStats::durations`], in milliseconds; the last count is for what took longer.
+pub const DURATIONS_MS: [u64; 11] = [1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 60_000];
+
+/// What the sessions of one module took.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModuleStats {
+    /// The module, as requests name it.
+    pub module: String,
+    /// Sessions that ended, by the name of their outcome.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Sessions that ended within the last minute.
+    pub ended_last_minute: u64,
+    /// Sessions whose time to load is known.
+    pub loads_total: u64,
+    /// The time that these took to load and instantiate the module, in microseconds.
+    pub load_us_total: u64,
+    /// Sessions that ran.
+    pub runs_total: u64,
+    /// The time that these ran, in microseconds.
+    pub run_us_total: u64,
+    /// The longest of these times, in microseconds.
+    pub run_us_max: u64,
+    /// How many ran how long: up to 1, 2, 5, 10, 50, 100, 500 ms, 1, 5, 10 s, a minute, and longer. Empty before the first.
+    pub durations: Vec<u64>,
+    /// Their CPU time, user and system, in milliseconds.
+    pub cpu_ms_total: u64,
+    /// The largest resident size of one of their processes, in KiB.
+    pub max_rss_kb: u64,
 }
 
 /// What the gateway does.
@@ -81,6 +114,13 @@ pub struct GatewayStats {
     pub connections_refused_total: u64,
     /// Answers since the server started, by the class of their status: `2xx`.
     pub responses_total: BTreeMap<String, u64>,
+    /// How many requests took how long until the head of their answer went out; the bounds are those of
+    /// [`ModuleStats::durations`].
+    #[serde(default)]
+    pub durations: Vec<u64>,
+    /// All these times together, in microseconds.
+    #[serde(default)]
+    pub duration_us_total: u64,
     /// Connections that were made to services.
     pub upstream_connects_total: u64,
     /// Requests that went over a connection to a service that an earlier one had left.

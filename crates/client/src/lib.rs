@@ -23,6 +23,7 @@
 
 mod call;
 mod connection;
+pub mod deploy;
 mod error;
 mod follow;
 mod peer;

@@ -22,6 +22,7 @@ pub mod contract;
 pub mod door;
 pub mod http;
 mod modules;
+pub mod packages;
 mod patience;
 pub mod places;
 mod rpc;

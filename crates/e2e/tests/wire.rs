@@ -241,18 +241,20 @@ fn metrics_are_in_the_text_format_and_count() {
     for line in text.lines() {
         if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
-            assert!(matches!(kind, "counter" | "gauge"), "{line}");
+            assert!(matches!(kind, "counter" | "gauge" | "histogram" | "summary"), "{line}");
             typed.push(name.to_owned());
         } else if !line.starts_with('#') {
             let (name, value) = line.rsplit_once(' ').unwrap();
             let value: f64 = value.parse().unwrap();
             let family = name.split('{').next().unwrap();
-            assert!(typed.iter().any(|known| known == family), "{line}");
+            assert!(typed.iter().any(|known| family.starts_with(known.as_str())), "{line}");
             assert!(samples.insert(name.to_owned(), value).is_none(), "{line} comes twice");
         }
     }
-    assert_eq!(samples["hero_runner_sessions_total{outcome=\"exited\"}"], 1.0);
-    assert_eq!(samples["hero_runner_sessions_total{outcome=\"trapped\"}"], 1.0);
+    assert_eq!(samples["hero_runner_sessions_total{module=\"hello\",outcome=\"exited\"}"], 1.0);
+    assert_eq!(samples["hero_runner_sessions_total{module=\"faulty_trap\",outcome=\"trapped\"}"], 1.0);
     assert_eq!(samples["hero_runner_sessions_accepted_total"], 2.0);
+    assert_eq!(samples["hero_runner_session_duration_seconds_bucket{module=\"hello\",le=\"+Inf\"}"], 1.0);
+    assert!(samples["hero_runner_session_max_resident_memory_bytes{module=\"hello\"}"] > 100_000.0);
     assert!(samples["process_resident_memory_bytes"] > 1_000_000.0);
 }

@@ -5,6 +5,7 @@
 //! as an [`Ending`].
 
 mod network;
+pub mod policy;
 pub mod wasi;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use network::{Connect, Destination, Listener, Network};
+pub use policy::Policy;
 
 /// The guest's output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +120,7 @@ pub enum Entry<'a> {
         /// Its arguments, a JSON array; empty for a call in WAVE.
         args: &'a str,
     },
-    /// `wasi:http/incoming-handler`, for each request on the connection that standard input is.
+    /// `wasi:http/incoming-handler`, for each request on the connection that [`Stdio::stdin_fd`] is.
     Serve {
         /// After so many requests the run ends.
         max_requests: u32,
@@ -187,6 +189,16 @@ pub trait Engine {
 
     /// Runs a module to its end.
     fn run(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending;
+
+    /// Whether a process may be forked while a guest runs in it, inside a call of [`Stdio`].
+    fn forks_within_runs(&self) -> bool {
+        true
+    }
+
+    /// Whether what is prepared has files open that forks of this process need, such as those that memory is mapped from.
+    fn keeps_files(&self) -> bool {
+        false
+    }
 
     /// Loads and instantiates a module, so that a fork of this process can run it at once ([`Engine::run_prepared`]).
     /// With [`Run::init`] that function is called too, with the arguments, environment, folders and streams given here;

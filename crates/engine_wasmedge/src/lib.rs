@@ -14,7 +14,7 @@ mod wasi;
 
 use std::path::Path;
 
-use engine::{Code, Ending, Engine, Error, Run, Stdio};
+use engine::{Code, Ending, Engine, Entry, Error, Run, Stdio};
 
 /// The engine. It keeps at most the one module that was prepared: a worker runs one session and leaves.
 #[derive(Debug, Default)]
@@ -91,6 +91,9 @@ impl Engine for WasmEdge {
     }
 
     fn run(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending {
+        if let Err(ending) = is_program(run) {
+            return ending;
+        }
         match raw::load_file(code.path, code.compiled, run.max_pages) {
             Ok((module, config)) => run_loaded(module, config, run, stdio),
             Err(fault) => Ending::LoadFailed(fault.message),
@@ -121,7 +124,7 @@ impl Engine for WasmEdge {
     fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending> {
         let (wasi, instance) = self.prepared.take()?;
         Some(match wasi.reset(run.args, run.env, &folders(run), run.network) {
-            Ok(()) => started(&wasi, &instance, stdio),
+            Ok(()) => ready_and_started(&wasi, &instance, run, stdio),
             Err(fault) => Ending::LoadFailed(fault.message),
         })
     }
@@ -144,7 +147,36 @@ fn run_loaded(module: raw::Module, config: raw::Config, run: &Run<'_>, stdio: &m
     {
         return ending;
     }
-    started(&wasi, &instance, stdio)
+    ready_and_started(&wasi, &instance, run, stdio)
+}
+
+/// Core modules are programs; the error is the end of a run that wants something else of one.
+fn is_program(run: &Run<'_>) -> Result<(), Ending> {
+    let why = match run.entry {
+        Entry::Program => return Ok(()),
+        Entry::Invoke { .. } => "it is a core module: only a component's functions have types",
+        Entry::Serve { .. } => "it is a core module: only a component can answer HTTP requests",
+    };
+    Err(Ending::LoadFailed(why.to_owned()))
+}
+
+/// Has the guest get ready where the run says so, and starts it.
+fn ready_and_started(
+    wasi: &raw::Wasi,
+    instance: &raw::Instance,
+    run: &Run<'_>,
+    stdio: &mut dyn Stdio,
+) -> Ending {
+    if let Err(ending) = is_program(run) {
+        return ending;
+    }
+    if let Some(name) = run.ready_export {
+        if let Err(ending) = initialise(wasi, instance, name, stdio) {
+            return ending;
+        }
+        stdio.ready();
+    }
+    started(wasi, instance, stdio)
 }
 
 /// Calls an exported initialiser; an error is the end of the run.

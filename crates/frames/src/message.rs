@@ -174,7 +174,7 @@ pub enum WaitStatus {
 }
 
 /// What a worker is to run. Descriptors come with the message: the module's, the one for standard output when
-/// `raw_stdout` says so, then the sockets of the listeners in their order.
+/// `raw_stdout` says so, the connection when `serve` does, then the sockets of the listeners in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionSpec {
     /// The session's id, for the process title.
@@ -197,7 +197,7 @@ pub struct SessionSpec {
     pub raw_stdout: bool,
     /// An exported function to call instead of the program's entry.
     pub invoke: Option<Invoke>,
-    /// The session answers HTTP requests: standard input is a connected stream socket, which goes both ways.
+    /// The session answers HTTP requests, on a connected stream socket that comes with it.
     pub serve: Option<Serve>,
     /// The name of a function to call first; when it has returned the session is ready.
     pub ready_export: Option<String>,

@@ -1,13 +1,19 @@
 //! Numbers for who owns the gateway.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
+
+/// The upper bounds of [`Counters::durations`], in milliseconds; the last count is for what took longer.
+pub const DURATIONS_MS: [u64; 11] = [1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 60_000];
 
 /// What the gateway has done since it began. All only grow, except for [`Counters::open_connections`].
 #[derive(Debug, Default)]
 pub struct Counters {
     statuses: [AtomicU64; 6],
+    durations: [AtomicU64; DURATIONS_MS.len() + 1],
+    duration_us: AtomicU64,
     pub(crate) open: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) connects: AtomicU64,
@@ -45,7 +51,22 @@ impl Counters {
         load(&self.reused)
     }
 
-    pub(crate) fn count(&self, status: StatusCode) {
+    /// How many requests took how long until the head of their answer went out, by the bounds of [`DURATIONS_MS`].
+    #[must_use]
+    pub fn durations(&self) -> Vec<u64> {
+        self.durations.iter().map(load).collect()
+    }
+
+    /// All these times together, in microseconds.
+    #[must_use]
+    pub fn duration_us(&self) -> u64 {
+        load(&self.duration_us)
+    }
+
+    pub(crate) fn count(&self, status: StatusCode, took: Duration) {
+        let us = took.as_micros() as u64;
+        add(&self.durations[DURATIONS_MS.partition_point(|limit| limit * 1000 < us)]);
+        self.duration_us.fetch_add(us, Ordering::Relaxed);
         let class = usize::from(status.as_u16() / 100);
         add(self.statuses.get(class).unwrap_or(&self.statuses[0]));
     }

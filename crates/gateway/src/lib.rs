@@ -16,6 +16,7 @@ mod body;
 mod client;
 mod connection;
 mod counters;
+mod dial;
 mod fields;
 mod gateway;
 mod guard;
@@ -34,7 +35,8 @@ mod upload;
 mod upstream;
 
 pub use body::{Body, Error};
-pub use counters::Counters;
+pub use counters::{Counters, DURATIONS_MS};
+pub use dial::{Dial, Dialed, Dialer, Line};
 pub use gateway::Gateway;
 pub use routes::Routes;
 pub use settings::Settings;

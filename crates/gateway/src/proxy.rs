@@ -47,7 +47,10 @@ pub(crate) async fn forward(
             }
         });
     }
-    let timeout = core.settings.response_timeout;
+    let timeout = match &address {
+        Address::Dial(dialer) => dialer.timeout(),
+        Address::Unix(_) | Address::Tcp(_) => core.settings.response_timeout,
+    };
     let reply = upstream::exchange(&core.pool, &core.counters, timeout, &address, request).await?;
     if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let (Some(_), Some(client_side)) = (plan.upgrade, client_side) else { return Err(Failure::Nonsense) };
@@ -114,6 +117,7 @@ impl Failure {
                 let message = format!("{service} did not answer in time");
                 (StatusCode::GATEWAY_TIMEOUT, "service_timeout", message)
             }
+            Self::Refused(refusal) => return Answer::refusal(refusal, service),
             Self::Upload(fault) => return service::upload_fault(client, fault),
         };
         Answer::new(status, code, message, log).of(service)

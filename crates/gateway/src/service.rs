@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{
@@ -27,6 +28,7 @@ pub(crate) async fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let begun = Instant::now();
     let mut busy = Some(client.begin());
     let http_1 = request.version() != Version::HTTP_2;
     // Behind such a request the guard has let go of the connection.
@@ -44,7 +46,7 @@ pub(crate) async fn serve(
     if let Some(busy) = busy {
         response.body_mut().keep(busy);
     }
-    client.core.counters.count(response.status());
+    client.core.counters.count(response.status(), begun.elapsed());
     Ok(response)
 }
 
@@ -68,7 +70,7 @@ async fn route(
         let target = path_and_query(request.uri());
         let plan = Plan { prefix: None, target, upgrade };
         let address = Address::Unix(socket.as_path().into());
-        let request = prepare(client, request, &plan)?;
+        let request = prepare(client, request, &plan, settings.max_body_bytes)?;
         return proxy::forward(client, request, plan, address, Box::new(()), busy).await.map_err(|failure| {
             if failure.is_unreachable() {
                 panel::not_running(socket)
@@ -88,22 +90,26 @@ async fn route(
     let backend = admission.map_err(|refusal| Answer::refusal(refusal, name))?;
     let target = rest(request.uri(), &route.prefix);
     let plan = Plan { prefix: route.forwarded.as_ref(), target, upgrade };
+    let max = route.target.max_body_bytes().unwrap_or(settings.max_body_bytes);
     match backend {
         Backend::Http { address, lease } => {
-            let request = prepare(client, request, &plan)?;
+            let upgrade = plan.upgrade.filter(|_| !matches!(address, Address::Dial(_)));
+            let plan = Plan { upgrade, ..plan };
+            let request = prepare(client, request, &plan, max)?;
             let forwarded = proxy::forward(client, request, plan, address, lease, busy).await;
             forwarded.map_err(|failure| failure.answer(client, name))
         }
         Backend::Handler(handler) => {
             let plan = Plan { upgrade: None, ..plan };
             let uri = request.uri().clone();
-            let mut request = prepare(client, request, &plan)?;
+            let mut request = prepare(client, request, &plan, max)?;
             // A handler sees the request as it came, and the rest beside it.
             *request.uri_mut() = uri;
             let upload = request.body().clone();
             let call = call(client, &route, request.map(Body::upload));
             let answered = handler.respond(call).await;
             match upload.fault() {
+                Some(Fault::TooLarge) => Err(Answer::body_too_large(max)),
                 Some(fault) => Err(upload_fault(client, fault)),
                 None => {
                     let mut response = answered.map_err(|refusal| Answer::refusal(refusal, name))?;
@@ -199,12 +205,16 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Makes a client's request the one that is passed on: target, fields, and a body that is watched.
-fn prepare(client: &Client, request: Request<Incoming>, plan: &Plan<'_>) -> Result<Request<Upload>, Refused> {
-    let max = client.core.settings.max_body_bytes;
+fn prepare(
+    client: &Client,
+    request: Request<Incoming>,
+    plan: &Plan<'_>,
+    max: u64,
+) -> Result<Request<Upload>, Refused> {
     if request.body().size_hint().lower() > max {
         return Err(Answer::body_too_large(max));
     }
-    let mut request = request.map(|body| Upload::new(body, client));
+    let mut request = request.map(|body| Upload::new(body, client, max));
     let Some(Ok(target)) = plan.target.clone().map(PathAndQuery::from_maybe_shared) else {
         return Err(Answer::bad_request("the request's target is no path"));
     };

@@ -38,6 +38,7 @@ impl Socket {
                     }
                 }
             }
+            Address::Dial(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
         }
     }
 

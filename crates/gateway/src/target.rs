@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 
 use crate::body::Body;
+use crate::dial::Dialer;
 
 /// A future behind a pointer, as `Box::pin(async { … })` makes it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,6 +27,11 @@ pub trait Target: Send + Sync + 'static {
     /// Where this request goes; may have to wait while the service starts. How long that may take is the target's
     /// own to decide; a client that goes away drops the future.
     fn admit(&self) -> Admission;
+
+    /// The largest body of a request, in bytes, if it is not that of the settings.
+    fn max_body_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What a [`Target`] says to a request.
@@ -56,6 +62,8 @@ pub enum Address {
     Unix(Arc<Path>),
     /// A TCP address.
     Tcp(SocketAddr),
+    /// Nowhere: connections are made by who owns it. It is never asked to upgrade one.
+    Dial(Dialer),
 }
 
 impl fmt::Display for Address {
@@ -63,6 +71,7 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(address) => address.fmt(f),
+            Self::Dial(_) => f.write_str("a process of its own"),
         }
     }
 }

@@ -64,14 +64,14 @@ struct State {
 
 impl Upload {
     /// No body needs no state.
-    pub(crate) fn new(body: Incoming, client: &Client) -> Self {
+    pub(crate) fn new(body: Incoming, client: &Client, max: u64) -> Self {
         if body.is_end_stream() {
             return Self(None);
         }
         let settings = &client.core.settings;
         Self(Some(Arc::new(Mutex::new(State {
             body,
-            left: settings.max_body_bytes,
+            left: max,
             timeout: settings.body_timeout,
             timer: Timer::default(),
             begun: false,

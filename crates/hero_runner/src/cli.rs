@@ -9,9 +9,10 @@ use crate::exit;
 use crate::verbs::Verb;
 
 /// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
     /// For people.
+    #[default]
     Text,
     /// For programs: one JSON document, or one a line where results stream.
     Json,

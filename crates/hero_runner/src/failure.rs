@@ -51,6 +51,10 @@ fn tell(error: &anyhow::Error) -> Told {
             break;
         }
         told.message.push_str(&cause.to_string());
+        if let Some(faults) = cause.downcast_ref::<package::Faults>() {
+            told.hint = Some(faults.code().hint().to_owned());
+            told.code = Some(faults.code().code());
+        }
         if let Some(advice) = cause.downcast_ref::<Advice>() {
             told.hint = Some(advice.hint.clone());
         }

@@ -18,6 +18,8 @@ pub(crate) struct Choice {
     pub(crate) timestamps: bool,
     /// Only lines of this kind.
     pub(crate) only: Option<LogKind>,
+    /// All lines on standard error.
+    pub(crate) to_stderr: bool,
 }
 
 /// Writes lines so that both streams keep their order when they end in the same place.
@@ -72,7 +74,7 @@ impl<O: Write, E: Write> Sink<O, E> {
         };
         let end: &[u8] = if line.partial { b"" } else { b"\n" };
         let parts = [prefix.as_bytes(), bytes, end];
-        if line.kind == LogKind::Stdout {
+        if line.kind == LogKind::Stdout && !self.choice.to_stderr {
             self.err.flush()?;
             parts.iter().try_for_each(|part| self.out.write_all(part))
         } else {

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+mod check;
 mod completions;
+mod deploy;
 mod inspect;
 mod logs;
 mod modules;
@@ -8,6 +10,7 @@ mod ps;
 mod run;
 mod runtime;
 mod schedules;
+mod schema;
 mod services;
 mod stats;
 mod stop;
@@ -31,8 +34,10 @@ pub(crate) enum Verb {
     Stop(stop::Args),
     /// Wait until a session ended and exit with its code
     Wait(wait::Args),
-    /// Show everything about a session
+    /// Show everything about a session, or what a WebAssembly file says of itself
     Inspect(inspect::Args),
+    /// Check a package: its manifest, and the modules that it names
+    Check(check::Args),
     /// List, add, show and remove modules
     Modules(modules::Args),
     /// List, show, create and remove templates: modules that stand ready in memory
@@ -43,6 +48,8 @@ pub(crate) enum Verb {
     /// List, deploy, start, stop and remove services: modules that answer HTTP behind the gateway
     #[command(visible_alias = "service")]
     Services(services::Args),
+    /// Deploy a package as a new version of its service, here or on other machines: ready first, then the traffic moves
+    Deploy(deploy::Args),
     /// List, pause, resume and run schedules: what is called on services, and when
     #[command(visible_alias = "schedule")]
     Schedules(schedules::Args),
@@ -62,10 +69,12 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Stop(args) => stop::run(context, args).await,
         Verb::Wait(args) => wait::run(context, args).await,
         Verb::Inspect(args) => inspect::run(context, args).await,
+        Verb::Check(args) => check::run(context, &args),
         Verb::Modules(args) => modules::run(context, args).await,
         Verb::Templates(args) => templates::run(context, args).await,
         Verb::Runtime(args) => runtime::run(context, args).await,
         Verb::Services(args) => services::run(context, args).await,
+        Verb::Deploy(args) => deploy::run(context, args).await,
         Verb::Schedules(args) => schedules::run(context, args).await,
         Verb::Stats => stats::run(context).await,
         Verb::Doctor => doctor::run(context).await,

@@ -40,6 +40,10 @@ pub trait Core: Clone + Send + Sync + 'static {
     fn stats(&self) -> impl Future<Output = stats::Stats> + Send;
     /// Whether all is well.
     fn health(&self) -> impl Future<Output = stats::Health> + Send;
+    /// Where packages are deployed; nowhere in a core without services.
+    fn services(&self) -> Option<&Services> {
+        None
+    }
     /// Accepts nothing new and ends what runs.
     fn drain(&self, grace: Duration) -> impl Future<Output = ()> + Send;
 }
@@ -104,6 +108,8 @@ impl Core for Whole {
             ServiceReloadMethod(core, params) => core.reload(params).await;
             ServiceRemoveMethod(core, params) => core.remove(params).await;
             ServiceDeployMethod(core, params) => core.deploy(params).await;
+            ServiceVersionsMethod(core, params) => core.versions(&params);
+            ServiceRollbackMethod(core, params) => core.rollback(params).await;
             ScheduleListMethod(core, params) => core.schedules().list(params).await;
             SchedulePauseMethod(core, params) => core.schedules().pause(&params.id).await;
             ScheduleResumeMethod(core, params) => core.schedules().resume(&params.id).await;
@@ -156,6 +162,10 @@ impl Core for Whole {
 
     async fn health(&self) -> stats::Health {
         self.supervisor.health().await
+    }
+
+    fn services(&self) -> Option<&Services> {
+        Some(&self.services)
     }
 
     async fn drain(&self, grace: Duration) {

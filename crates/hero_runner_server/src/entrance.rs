@@ -104,6 +104,8 @@ pub fn shown(counters: &Counters) -> GatewayStats {
         connections: counters.open_connections(),
         connections_refused_total: counters.refused_connections(),
         responses_total: (1..=5).map(|class| (format!("{class}xx"), counters.requests(class))).collect(),
+        durations: counters.durations(),
+        duration_us_total: counters.duration_us(),
         upstream_connects_total: counters.upstream_connects(),
         upstream_reused_total: counters.upstream_reused(),
     }

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod log_output;
 pub mod methods;
 pub mod metrics;
+pub mod packages;
 pub mod refusal;
 pub mod routes;
 pub mod rpc;
@@ -26,4 +27,6 @@ pub mod socket;
 pub mod sse;
 pub mod start;
 pub mod systemd;
+#[cfg(feature = "otlp")]
+pub mod telemetry;
 pub mod upload;

@@ -10,7 +10,7 @@ use hero_runner_server::forward::Forwarder;
 use hero_runner_server::lock::Lock;
 use hero_runner_server::log_output::Level;
 use hero_runner_server::settings::{Call, Resolved, Sources, parse};
-use hero_runner_server::{log_output, serve, signals, socket, start};
+use hero_runner_server::{log_output, packages, serve, signals, socket, start};
 
 /// Log lines are allocated on one thread and freed on others, which glibc's arenas answer with memory that only grows.
 #[global_allocator]
@@ -66,6 +66,13 @@ fn run(call: Call, resolved: Resolved) -> Result<()> {
     // The zygote is started here, before the runtime: from the next line on there may be threads.
     let core = start::start_core(&settings)?;
 
+    // Its exporters have threads of their own, which cannot be made inside of the runtime.
+    #[cfg(feature = "otlp")]
+    let telemetry = hero_runner_server::telemetry::Telemetry::start()?;
+    let ended: Option<supervisor::Ended> = None;
+    #[cfg(feature = "otlp")]
+    let ended = telemetry.as_ref().map(|telemetry| telemetry.ended()).or(ended);
+
     let runtime = match settings.server_threads {
         1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
         threads => {
@@ -78,10 +85,15 @@ fn run(call: Call, resolved: Resolved) -> Result<()> {
         let forwarder =
             Forwarder::open(&settings.state_dir).context("the log forwarder cannot be started")?;
         let sink: start::LogSink = Box::new(move |session_id, batch| forwarder.send_batch(session_id, batch));
-        let supervisor = core.supervisor(&settings, sink).await?;
+        let supervisor = core.supervisor(&settings, sink, ended).await?;
+        #[cfg(feature = "otlp")]
+        if let Some(telemetry) = &telemetry {
+            telemetry.watch(&supervisor);
+        }
         let bound = socket::listen(inherited, &settings.socket, &lock)?;
         let routes = gateway::Routes::default();
         let services = start::open_services(&settings, &supervisor, routes.clone())?;
+        packages::Door::open(&settings, &services, &routes)?;
         let entrance = Entrance::open(&settings, routes).await?;
         if let Some(url) = &entrance.url {
             services.gateway_listens(url.clone());
@@ -96,6 +108,10 @@ fn run(call: Call, resolved: Resolved) -> Result<()> {
     });
     // Tasks that hang in a system call must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    #[cfg(feature = "otlp")]
+    if let Some(telemetry) = telemetry {
+        telemetry.close();
+    }
     drop(lock);
     served
 }

@@ -16,10 +16,10 @@ use crate::envelope::Limits;
 use crate::methods::Methods;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
-use crate::{metrics, rpc, sse, upload};
+use crate::{metrics, packages, rpc, sse, upload};
 
 const PATHS: &str = "POST /rpc, GET /openrpc.json, GET /health, GET /metrics, GET /.well-known/heroservice.json, \
-                     GET /sse/session/{id}, POST /modules, POST /modules/{name}";
+                     GET /sse/session/{id}, POST /modules, POST /modules/{name}, POST /upload";
 
 /// What every request sees.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ pub fn router<C: Core>(core: C, settings: &Settings) -> Router {
         .route("/sse/session/{id}", get(sse::session::<C>))
         .route("/modules", post(upload::anonymous::<C>))
         .route("/modules/{name}", post(upload::named::<C>))
+        .route("/upload", post(packages::post::<C>))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(Arc::new(state))

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub use flags::{Call, command, parse};
 pub use layers::{Error, Origin, Sources};
 pub use print::Format;
-pub use value::{Door, LogLevel, Value, Words};
+pub use value::{Door, LogLevel, Secret, Value, Words};
 
 use layers::Given;
 
@@ -183,6 +183,14 @@ settings! {
     gateway_response_timeout_ms: u64 = |_| 60_000;
     /// How long an idle connection of the gateway is kept, in milliseconds.
     gateway_idle_timeout_ms: u64 = |_| 75_000;
+    /// Who brings this token may deploy packages by POST /upload on the gateway; without one there is no such path.
+    upload_token: Secret = |_| Secret::default();
+    /// Files with such tokens, one in each; colons between.
+    upload_token_file: Vec<PathBuf> = |_| Vec::new();
+    /// The largest package that is taken, in MiB as it is sent; unpacked it may be four times as large.
+    max_package_mb: u32 = |_| 256;
+    /// Versions of a deployed service that are kept beside the one that serves.
+    keep_versions: u32 = |_| 5;
     /// Threads of the server; 1 keeps everything on the main thread.
     server_threads: u32 = |_| 1;
 }
@@ -214,13 +222,14 @@ impl Resolved {
     /// What each value by itself cannot show: ranges, and values that have to fit each other.
     fn check(&self) -> Result<(), Error> {
         let s = &self.settings;
-        let rules: [(bool, &'static str, &str); 10] = [
+        let rules: [(bool, &'static str, &str); 11] = [
             (s.spare_min <= s.spare_max, "spare_min", "is larger than spare_max"),
             (s.max_sessions >= 1, "max_sessions", "has to be 1 or more"),
             (s.gateway_max_connections >= 1, "gateway_max_connections", "has to be 1 or more"),
             (s.max_connections >= 1, "max_connections", "has to be 1 or more"),
             (s.memory_limit_mb >= 1, "memory_limit_mb", "has to be 1 or more"),
             (s.memory_limit_mb <= 4096, "memory_limit_mb", "is more than 32-bit memory can have, 4096"),
+            (s.max_package_mb >= 1, "max_package_mb", "has to be 1 or more"),
             (s.batch_max >= 1, "batch_max", "has to be 1 or more"),
             (s.body_max_bytes >= 1024, "body_max_bytes", "is less than 1024"),
             (s.server_threads >= 1 && s.server_threads <= 64, "server_threads", "is not 1 to 64"),

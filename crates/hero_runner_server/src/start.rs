@@ -21,6 +21,9 @@ pub type LogSink = Box<dyn Fn(&str, &Batch) + Send + Sync>;
 /// The program that is the zygote; it is installed beside the server.
 const ZYGOTE: &str = "hero_runner_zygote";
 
+/// The zygote that runs components, likewise; it is started when there are any.
+const ZYGOTE_WASMTIME: &str = "hero_runner_zygote_wasmtime";
+
 /// What was started before the runtime: the zygote, which warms its engine meanwhile.
 #[derive(Debug)]
 pub struct WarmCore {
@@ -57,9 +60,15 @@ impl WarmCore {
     ///
     /// # Errors
     /// When the zygote does not become warm, or the state folder cannot be used.
-    pub async fn supervisor(self, settings: &Settings, sink: LogSink) -> Result<Supervisor> {
+    pub async fn supervisor(
+        self,
+        settings: &Settings,
+        sink: LogSink,
+        ended: Option<supervisor::Ended>,
+    ) -> Result<Supervisor> {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let config = Config {
+            zygote_wasmtime: cfg!(feature = "wasmtime").then(|| self.program.with_file_name(ZYGOTE_WASMTIME)),
             zygote: self.program,
             state_dir: settings.state_dir.clone(),
             services_dir: Some(settings.services_dir.clone()),
@@ -92,6 +101,7 @@ impl WarmCore {
             },
             forward_all: settings.forward_logs,
             forward: Some(Arc::from(sink)),
+            ended,
         };
         Ok(Supervisor::start(config, self.zygote).await?)
     }
@@ -105,12 +115,15 @@ pub fn open_services(settings: &Settings, supervisor: &Supervisor, routes: Route
     let database = store::Database::open(&settings.state_dir)?;
     let schedules =
         Schedules::new(store::schedules::Schedules::open(&database)?, beside(&settings.socket, "gateway"));
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let config = services::Config {
         services_dir: settings.services_dir.clone(),
         state_dir: settings.state_dir.clone(),
         gateway: settings.gateway_listen.0,
         grace: Duration::from_millis(settings.grace_ms),
         start: settings.services,
+        max_package_bytes: u64::from(settings.max_package_mb) << 20,
+        keep_versions: count(settings.keep_versions),
     };
     let services = Services::open(supervisor.clone(), routes, schedules, config)
         .context("the folder for the services' sockets cannot be made")?;

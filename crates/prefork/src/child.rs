@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use sys::child;
+use sys::filter::Network;
 use sys::title::Title;
 
 /// The guest's standard input.
@@ -42,7 +43,7 @@ pub(crate) struct TemplateFds {
 
 /// What templates and workers inherit, done once in the root zygote instead of once for each of them. Inside a guest that
 /// runs, which is where a template may fork, the engine's handlers have to stay as they are.
-pub(crate) fn prepare(outgoing: bool) -> io::Result<()> {
+pub(crate) fn prepare(network: Network) -> io::Result<()> {
     // Default actions for all signals: neither the runtime of the language nor the engine's handlers of another run
     // have a say in a worker. Broken pipes and full quotas become errnos.
     child::reset_signals()?;
@@ -53,7 +54,7 @@ pub(crate) fn prepare(outgoing: bool) -> io::Result<()> {
     // Nothing that is executed from here on could gain privileges. It cannot be taken back.
     child::no_new_privileges()?;
     // No network unless it is for sessions that have a permission, no other programs, no reach into other processes.
-    sys::filter::refuse_system_calls(outgoing)
+    sys::filter::refuse_system_calls(network)
 }
 
 /// Makes this process, which was just forked, a template.
@@ -76,8 +77,14 @@ pub(crate) fn set_up_template(fds: TemplateFds, zygote: i32, title: Title, name:
 }
 
 /// Makes this process, which was just forked, a worker. `zygote` is the pid of the process that forked it; `guest` are
-/// the descriptors that the guest has open already.
-pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title, guest: &[RawFd]) -> io::Result<()> {
+/// the descriptors that the guest has open already, `engine` those of the engine.
+pub(crate) fn set_up(
+    fds: ChildFds,
+    zygote: i32,
+    title: Title,
+    guest: &[RawFd],
+    engine: &[RawFd],
+) -> io::Result<()> {
     // 1. Die with the zygote, first of all: whatever fails below, nothing is left behind. The check that the
     //    zygote still lives closes the moment between fork and this call.
     child::die_with_parent(zygote)?;
@@ -87,7 +94,7 @@ pub(crate) fn set_up(fds: ChildFds, zygote: i32, title: Title, guest: &[RawFd]) 
     child::keep_only(
         vec![fds.stdin, fds.host, host_again, fds.control, fds.frames],
         &[STDIN, HOST, HOST + 1, CONTROL, FRAMES],
-        guest,
+        &[guest, engine].concat(),
     )?;
     // The place in an open file is the file's, not the process's: each session gets its own.
     for fd in guest {

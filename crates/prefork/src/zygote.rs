@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use sys::filter::Network;
 use sys::fork::{Fork, fork_single_threaded};
 use sys::title::Title;
 
@@ -52,6 +53,8 @@ pub struct Zygote {
     templates: Vec<i32>,
     /// Descriptors of a guest that runs in this process; workers keep them.
     guest: Vec<RawFd>,
+    /// Descriptors of the engine; workers keep them as they are.
+    engine: Vec<RawFd>,
     pid: i32,
 }
 
@@ -65,17 +68,19 @@ impl Zygote {
             workers: HashMap::new(),
             templates: Vec::new(),
             guest: Vec::new(),
+            engine: Vec::new(),
             pid: std::process::id() as i32,
         }
     }
 
-    /// The root zygote: as [`Zygote::new`], and this process gets the limits that all its descendants inherit. With `outgoing`
-    /// the kernel lets them connect; where to is then between the worker and its guest.
+    /// The root zygote: as [`Zygote::new`], and this process gets the limits that all its descendants inherit, and of the
+    /// network this; where they connect to is then between the worker and its guest. Signals have their default actions
+    /// afterwards: an engine that needs others is warmed behind this.
     ///
     /// # Errors
     /// The errno of the call that failed.
-    pub fn root(control: OwnedFd, title: Title, outgoing: bool) -> io::Result<Self> {
-        prepare(outgoing)?;
+    pub fn root(control: OwnedFd, title: Title, network: Network) -> io::Result<Self> {
+        prepare(network)?;
         Ok(Self::new(control, title))
     }
 
@@ -83,6 +88,13 @@ impl Zygote {
     #[must_use]
     pub fn keeping(mut self, guest: Vec<RawFd>) -> Self {
         self.guest = guest;
+        self
+    }
+
+    /// Workers keep these descriptors, which the engine has open in this process for what is prepared.
+    #[must_use]
+    pub fn holding(mut self, engine: Vec<RawFd>) -> Self {
+        self.engine = engine;
         self
     }
 
@@ -168,7 +180,7 @@ impl Zygote {
         match fork_single_threaded() {
             Ok(Fork::Child) => {
                 let fds = ChildFds { stdin, host, control, frames };
-                let done = set_up(fds, self.pid, self.title, &self.guest);
+                let done = set_up(fds, self.pid, self.title, &self.guest, &self.engine);
                 return Ok(Some(done.map_or(Role::Broken, |()| Role::Worker)));
             }
             Ok(Fork::Parent { pid, pidfd }) => {

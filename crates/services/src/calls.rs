@@ -8,7 +8,7 @@ use crate::declaration::FILE;
 use crate::reload::look_again;
 use crate::schedules::Schedules;
 use crate::service::{Order, lock};
-use crate::{Result, Services};
+use crate::{Result, Services, pins};
 
 impl Services {
     /// The services by name, and the declarations that were refused.
@@ -29,7 +29,7 @@ impl Services {
         &self.inner.schedules
     }
 
-    fn info(&self, name: &str) -> Result<ServiceInfo> {
+    pub(crate) fn info(&self, name: &str) -> Result<ServiceInfo> {
         Ok(self.inner.find(name)?.info(self.inner.gateway.get().map(String::as_str)))
     }
 
@@ -77,7 +77,9 @@ impl Services {
     pub async fn remove(&self, request: ServiceRef) -> Result<Done> {
         let _changing = self.inner.changing.lock().await;
         let service = self.inner.find(&request.name)?;
-        let file = service.declaration().file.clone();
+        // A version that was deployed may lie over a file of the same name.
+        self.inner.versions.remove(&request.name)?;
+        let file = self.inner.config.services_dir.join(&request.name).join(FILE);
         match std::fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 let message = format!("cannot remove {}: {error}", file.display());
@@ -92,6 +94,7 @@ impl Services {
             let _ = std::fs::remove_dir(folder);
         }
         self.inner.drop_service(&service).await?;
+        pins::unpin(&self.inner).await;
         look_again(&self.inner).await;
         Ok(Done { ok: true })
     }

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use api::service::{Port, ServiceKind, ServiceProblem, ServiceSpec};
 
+use crate::files::Files;
+use crate::versions::Versions;
+
 /// The place of the file in a service's folder.
 pub(crate) const FILE: &str = "config/service.json";
 
@@ -13,7 +16,7 @@ pub(crate) const FILE: &str = "config/service.json";
 const MAX_FILE: u64 = 1 << 20;
 
 /// Segments that are the gateway's own.
-const RESERVED: &[&str] = &["-", ".well-known"];
+const RESERVED: &[&str] = &["-", ".well-known", "upload"];
 
 /// A declaration that was checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,38 +29,64 @@ pub(crate) struct Declaration {
     pub(crate) spec: ServiceSpec,
     /// Where a listener listens; port 0 is one that is free.
     pub(crate) address: Option<SocketAddr>,
+    /// The version that it is of, when it was deployed as a package.
+    pub(crate) version: Option<u64>,
+    /// Its modules that are files of its folder.
+    pub(crate) files: Files,
 }
 
 impl Declaration {
     /// The module's name or digest.
     pub(crate) fn module(&self) -> &str {
-        self.spec.module.as_deref().unwrap_or(&self.name)
+        self.spec.module.as_deref().or(self.files.entrypoint.as_deref()).unwrap_or(&self.name)
+    }
+
+    /// The same with its fallback for a module; `None` when there is none, or it is the fallback already.
+    pub(crate) fn standby(&self) -> Option<Self> {
+        let mut standby = self.clone();
+        standby.spec.module = Some(standby.files.fallback.take()?);
+        Some(standby)
     }
 }
 
 /// A part of a declaration that is wrong: the key and why.
-type Fault = (Option<String>, String);
+pub(crate) type Fault = (Option<String>, String);
 
 fn at(key: &str, reason: impl Into<String>) -> Fault {
     (Some(key.to_owned()), reason.into())
 }
 
-/// Reads all declarations below a folder; what clashes is told for the later one by name.
+/// Reads all declarations below a folder, and those of the versions that were deployed, which hold before a file of the same
+/// service. What clashes is told for the later one by name.
 pub(crate) fn scan(
     dir: &Path,
+    versions: Option<&Versions>,
     taken: Option<SocketAddr>,
 ) -> (BTreeMap<String, Declaration>, Vec<ServiceProblem>) {
+    let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+    let mut deployed = BTreeSet::new();
+    for (name, declared) in versions.map(Versions::current_ones).unwrap_or_default() {
+        let fits = declared.and_then(|one| match clash(&one, &found, taken) {
+            Ok(()) => Ok(one),
+            Err(fault) => Err((one.file, fault)),
+        });
+        match fits {
+            Ok(declaration) => _ = found.insert(name.clone(), declaration),
+            Err((file, (key, reason))) => problems.push(problem(name.clone(), &file, key, reason)),
+        }
+        deployed.insert(name);
+    }
     let mut names = BTreeSet::new();
     if let Ok(entries) = std::fs::read_dir(dir) {
         for entry in entries.flatten() {
             if let Ok(name) = entry.file_name().into_string()
                 && entry.path().join(FILE).is_file()
+                && !deployed.contains(&name)
             {
                 names.insert(name);
             }
         }
     }
-    let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
     for name in names {
         let file = dir.join(&name).join(FILE);
         match read(&name, &file).and_then(|found_one| clash(&found_one, &found, taken).map(|()| found_one)) {
@@ -113,6 +142,11 @@ pub(crate) fn check(name: &str, file: &Path, mut spec: ServiceSpec) -> Result<De
             format!("the folder's name {name:?} cannot be a service's: use 1 to 64 of a-z 0-9 _ . -"),
         ));
     }
+    if let Some(own) = spec.name.as_ref().filter(|own| *own != name) {
+        return Err(at("name", format!("{own:?} is not {name:?}, which its folder is called")));
+    }
+    let own = file.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+    package::service::settle(&mut spec, own).map_err(|(key, reason)| at(&key, reason))?;
     prefix(&spec.prefix).map_err(|reason| at("prefix", reason))?;
     let address = match spec.kind {
         ServiceKind::Handler => {
@@ -164,7 +198,6 @@ pub(crate) fn check(name: &str, file: &Path, mut spec: ServiceSpec) -> Result<De
         crate::schedules::check(schedule)
             .map_err(|(key, reason)| at(&format!("schedules[{index}].{key}"), reason))?;
     }
-    let own = file.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     for (index, dir) in spec.dirs.iter_mut().enumerate() {
         if dir.guest.is_none() && !Path::new(&dir.host).is_absolute() {
             dir.guest = Some(dir.host.clone());
@@ -175,7 +208,11 @@ pub(crate) fn check(name: &str, file: &Path, mut spec: ServiceSpec) -> Result<De
         }
         dir.host = host.to_string_lossy().into_owned();
     }
-    Ok(Declaration { name: name.to_owned(), file: file.to_owned(), spec, address })
+    if let Some((key, reason)) = package::service::check(&spec).into_iter().next() {
+        return Err(at(&key, reason));
+    }
+    let files = Files::find(&spec, own)?;
+    Ok(Declaration { name: name.to_owned(), file: file.to_owned(), spec, address, version: None, files })
 }
 
 /// The names of modules and services: `[a-z0-9][a-z0-9_.-]{0,63}`.
@@ -301,83 +338,5 @@ pub(crate) fn unmet_one(one: &Declaration, all: &BTreeMap<String, Declaration>) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn put(dir: &Path, name: &str, text: &str) {
-        let folder = dir.join(name).join("config");
-        std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(folder.join("service.json"), text).expect("a file");
-    }
-
-    #[test]
-    fn what_is_wrong_is_told_with_its_key_and_keeps_nothing_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let rows = [
-            ("a_good", r#"{"prefix":"a","url":"http://127.0.0.1:15001"}"#, None),
-            ("b_prefix", r#"{"prefix":"a","port":15002}"#, Some(("prefix", "a_good"))),
-            ("c_port", r#"{"prefix":"c","port":15001}"#, Some(("port", "a_good"))),
-            (
-                "d_unknown",
-                r#"{"prefix":"d","port":1,"memroy_limit_mb":1}"#,
-                Some(("memroy_limit_mb", "unknown")),
-            ),
-            ("e_nested", r#"{"prefix":"e","port":2,"health":{"pth":"/"}}"#, Some(("health.pth", "unknown"))),
-            (
-                "f_type",
-                r#"{"prefix":"f","port":3,"memory_limit_mb":"64"}"#,
-                Some(("memory_limit_mb", "invalid")),
-            ),
-            ("g_none", r#"{"prefix":"g"}"#, Some(("port", "needs"))),
-            ("h_both", r#"{"prefix":"h","port":4,"url":"http://127.0.0.1:4"}"#, Some(("url", "not both"))),
-            ("i_far", r#"{"prefix":"i","url":"http://10.0.0.1:80"}"#, Some(("url", "loopback"))),
-            ("j_dots", r#"{"prefix":"a/../b","port":5}"#, Some(("prefix", "segment"))),
-            ("k_gateway", r#"{"prefix":"k","port":14000}"#, Some(("port", "gateway"))),
-            ("l_requires", r#"{"prefix":"l","port":6,"requires":["nobody"]}"#, Some(("requires", "nobody"))),
-            ("m_reserved", r#"{"prefix":"-/x","port":7}"#, Some(("prefix", "gateway"))),
-            (
-                "n_schedule",
-                r#"{"prefix":"n","port":8,"schedules":[{"endpoint":"x","interval_secs":1}]}"#,
-                Some(("schedules[0].endpoint", "")),
-            ),
-            ("o_json", r#"{"prefix":"#, Some(("prefix", "EOF"))),
-            ("p_one", r#"{"prefix":"p","port":9,"requires":["q_two"]}"#, Some(("requires", "itself"))),
-            ("q_two", r#"{"prefix":"q","port":10,"requires":["p_one"]}"#, Some(("requires", ""))),
-            ("r_handler", r#"{"prefix":"r","kind":"handler"}"#, None),
-            ("s_auto", r#"{"prefix":"a/b","port":"auto","requires":["a_good"]}"#, None),
-            (
-                "t_range",
-                r#"{"prefix":"t","port":11,"health":{"interval_secs":0}}"#,
-                Some(("health.interval_secs", "0")),
-            ),
-        ];
-        for (name, text, _) in rows {
-            put(dir.path(), name, text);
-        }
-        let (found, problems) = scan(dir.path(), Some(([127, 0, 0, 1], 14000).into()));
-        for (name, _, wrong) in rows {
-            let problem = problems.iter().find(|problem| problem.name == name);
-            match wrong {
-                None => assert!(found.contains_key(name), "{name}: {problem:?}"),
-                Some((key, reason)) => {
-                    let problem = problem.unwrap_or_else(|| panic!("{name} was taken"));
-                    assert_eq!(problem.key.as_deref().unwrap_or(""), key, "{problem:?}");
-                    assert!(problem.reason.contains(reason), "{problem:?}");
-                    assert!(problem.file.ends_with("config/service.json"));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn relative_folders_start_at_the_service() {
-        let dir = tempfile::tempdir().unwrap();
-        put(dir.path(), "a", r#"{"prefix":"a","port":1,"dirs":[{"host":"data"}]}"#);
-        assert_eq!(scan(dir.path(), None).1[0].key.as_deref(), Some("dirs[0].host"));
-        std::fs::create_dir(dir.path().join("a/data")).unwrap();
-        let (found, _) = scan(dir.path(), None);
-        let grant = &found["a"].spec.dirs[0];
-        assert_eq!(grant.guest.as_deref(), Some("data"));
-        assert_eq!(grant.host, dir.path().join("a/data").to_string_lossy());
-    }
-}
+#[path = "declaration_tests.rs"]
+mod tests;

@@ -1,5 +1,7 @@
 //! `service_deploy`: another version of a service, or a new one. Nothing of it stays if it does not become ready.
 
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use api::service::{ServiceDeploy, ServiceDetail, ServiceSpec, ServiceState};
 use base64::Engine as _;
 use bytes::Bytes;
 
-use crate::declaration::{Declaration, FILE, check, clash, is_name, unmet_one};
+use crate::declaration::{Declaration, FILE, Fault, check, clash, is_name, unmet_one};
 use crate::service::{Order, Service, lock};
 use crate::{Inner, Result, Services};
 
@@ -53,13 +55,15 @@ impl Services {
         for kept in kept {
             kept.keep()?;
         }
-        service.change(|view| view.declaration = Arc::new(declared));
+        // What was written by hand holds from now on, not a version that was uploaded before.
+        inner.versions.forget_current(&request.name)?;
+        service.change(|view| view.declare(Arc::new(declared), true));
         lock(&inner.problems).retain(|problem| problem.name != request.name);
         self.get(&request.name)
     }
 
     /// Runs a declaration until it is ready; otherwise all is as before.
-    async fn try_out(&self, name: &str, trial: Declaration) -> Result<Arc<Service>> {
+    pub(crate) async fn try_out(&self, name: &str, trial: Declaration) -> Result<Arc<Service>> {
         let inner = &self.inner;
         let found = lock(&inner.services).get(name).cloned();
         let Some(service) = found else {
@@ -108,19 +112,25 @@ fn text(spec: &ServiceSpec) -> Result<String> {
 }
 
 fn declaration(inner: &Inner, name: &str, file: &Path, spec: ServiceSpec) -> Result<Declaration> {
-    let wrong = |(key, reason): (Option<String>, String)| {
+    let wrong = |(key, reason): Fault| {
         let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
         Error::new(ErrorCode::ServiceInvalid, format!("service {name:?}: {key}{reason}"))
     };
     let declared = check(name, file, spec).map_err(wrong)?;
+    unmet_or_clash(inner, &declared).map_err(wrong)?;
+    Ok(declared)
+}
+
+/// Whether a declaration wants what another service has, or requires what there is not.
+pub(crate) fn unmet_or_clash(inner: &Inner, declared: &Declaration) -> Result<(), Fault> {
     let mut others = std::collections::BTreeMap::new();
     for service in lock(&inner.services).values() {
         others.insert(service.name.clone(), (*service.declaration()).clone());
     }
-    clash(&declared, &others, inner.config.gateway).map_err(wrong)?;
-    match unmet_one(&declared, &others) {
-        Some(reason) => Err(wrong((Some("requires".to_owned()), reason))),
-        None => Ok(declared),
+    clash(declared, &others, inner.config.gateway)?;
+    match unmet_one(declared, &others) {
+        Some(reason) => Err((Some("requires".to_owned()), reason)),
+        None => Ok(()),
     }
 }
 
@@ -154,8 +164,9 @@ async fn ready(service: &Service) -> Result<()> {
     Err(Error::new(ErrorCode::ServiceFailed, message))
 }
 
-/// A file that is written beside its place. It is there when it is kept, whole; else nothing of it is.
-struct Kept {
+/// A file that is written beside its place. It is there when it is kept, whole and on the disk; else nothing of it is.
+#[derive(Debug)]
+pub(crate) struct Kept {
     part: PathBuf,
     file: PathBuf,
     /// Folders that were made for it, the outermost first.
@@ -163,7 +174,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn write(file: &Path, bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn write(file: &Path, bytes: &[u8]) -> Result<Self> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let folder = file.parent().unwrap_or(file);
         let mut missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
@@ -172,20 +183,23 @@ impl Kept {
             Self { part: folder.join(format!(".{name}.part")), file: file.to_owned(), made: Vec::new() };
         let write = || {
             for folder in missing {
-                std::fs::create_dir(folder)?;
+                fs::create_dir(folder)?;
                 kept.made.push(folder.to_owned());
             }
-            std::fs::write(&kept.part, bytes)
+            let mut part = File::create(&kept.part)?;
+            part.write_all(bytes)?;
+            part.sync_all()
         };
         let written = write();
         written.map_err(|error| kept.failed(&error))?;
         Ok(kept)
     }
 
-    fn keep(mut self) -> Result<()> {
-        std::fs::rename(&self.part, &self.file).map_err(|error| self.failed(&error))?;
+    pub(crate) fn keep(mut self) -> Result<()> {
+        fs::rename(&self.part, &self.file).map_err(|error| self.failed(&error))?;
         self.made.clear();
-        Ok(())
+        let folder = self.file.parent().unwrap_or(Path::new("/"));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &std::io::Error) -> Error {
@@ -196,9 +210,9 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // What was kept is gone from here; a folder with something in it stays.
-        let _ = std::fs::remove_file(&self.part);
+        let _ = fs::remove_file(&self.part);
         for folder in self.made.iter().rev() {
-            let _ = std::fs::remove_dir(folder);
+            let _ = fs::remove_dir(folder);
         }
     }
 }

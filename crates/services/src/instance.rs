@@ -71,6 +71,7 @@ impl Instance {
         request.env_vars.entry("PORT".to_owned()).or_insert_with(|| port.to_string());
         // No limit of time.
         request.timeout_ms = Some(0);
+        request.ready.clone_from(&declaration.spec.ready);
         let session = supervisor.session_start_wired(request, wiring).await?;
         let instance = Arc::new(Self {
             no,
@@ -101,6 +102,10 @@ impl Instance {
             let start_period = Duration::from_secs(spec.start_period_secs);
             let (mut soon, mut last) = (SOON.0, None);
             let first = tokio::time::timeout(start_period, async {
+                if self.declaration.spec.ready.is_some() {
+                    last = Some("it has not said that it is ready".to_owned());
+                    self.session.ready().await;
+                }
                 loop {
                     let found = look().await;
                     let ok = found.ok;
@@ -167,6 +172,8 @@ pub(crate) fn request(declaration: &Declaration) -> SessionStart {
         env_vars: spec.env.clone(),
         dirs: spec.dirs.clone(),
         memory_limit_mb: spec.memory_limit_mb,
+        output_limit_bytes: spec.limits.output_bytes,
+        engine: spec.runtime,
         permissions: spec.permissions.clone(),
         labels: [("service".to_owned(), declaration.name.clone())].into(),
         ..SessionStart::default()

@@ -2,22 +2,29 @@
 //!
 //! Each service has a task ([`supervise`]) that starts its processes ([`instance`]), probes them, starts them again
 //! ([`restart`]) and replaces them without a failing request ([`replace`]). The gateway sees it as a target ([`target`]),
-//! and a handler's requests become sessions ([`cgi`]). Schedules call services through the gateway ([`schedules`]).
+//! and a handler's requests become sessions ([`cgi`]) or go to sessions that serve ([`proxy`]). Schedules call services through the gateway ([`schedules`]).
 
 mod calls;
 mod cgi;
 mod declaration;
 mod deploy;
+mod files;
 mod instance;
+mod pins;
 mod probe;
+mod proxy;
+mod release;
 mod reload;
 mod replace;
 mod restart;
+mod rollback;
 pub mod schedules;
 mod service;
 mod sockets;
 mod supervise;
 mod target;
+mod upload;
+mod versions;
 mod watching;
 
 use std::collections::BTreeMap;
@@ -31,12 +38,18 @@ use api::error::{Error, ErrorCode};
 use api::service::{ServiceProblem, ServiceState};
 use gateway::Routes;
 use supervisor::Supervisor;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use declaration::Declaration;
 use schedules::Schedules;
 use service::{Order, Service, lock};
 use supervise::Life;
+use versions::Versions;
+
+pub use upload::{PackageUpload, Release, Stage};
+
+/// Packages that may be uploaded at once.
+const UPLOADS: usize = 4;
 
 /// The result of every call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -55,6 +68,10 @@ pub struct Config {
     pub grace: Duration,
     /// Whether declared services are started.
     pub start: bool,
+    /// The largest package that is taken, in bytes as it is sent.
+    pub max_package_bytes: u64,
+    /// How many versions of a service are kept beside the one that serves.
+    pub keep_versions: usize,
 }
 
 #[derive(Debug)]
@@ -64,6 +81,9 @@ pub(crate) struct Inner {
     pub(crate) schedules: Schedules,
     pub(crate) config: Config,
     pub(crate) run_dir: PathBuf,
+    pub(crate) versions: Versions,
+    /// Packages that may still be uploaded at once.
+    pub(crate) uploads: Arc<Semaphore>,
     pub(crate) grace: Duration,
     pub(crate) services: Mutex<BTreeMap<String, Arc<Service>>>,
     pub(crate) problems: Mutex<Vec<ServiceProblem>>,
@@ -122,7 +142,7 @@ impl Inner {
     }
 
     /// Starts a service if its declaration and the settings say so.
-    pub(crate) fn start_declared(&self, service: &Arc<Service>) {
+    pub(crate) fn start_declared(self: &Arc<Self>, service: &Arc<Service>) {
         if !self.config.start || !service.declaration().spec.enabled {
             service.set(ServiceState::Stopped, Some("not enabled".to_owned()));
             self.schedules.active(&service.name, false);
@@ -130,8 +150,15 @@ impl Inner {
         }
         // A request that comes before its task has begun is held, like one that comes a little later.
         service.set(ServiceState::Starting, None);
-        let service = Arc::clone(service);
-        tokio::spawn(async move { service.order(Order::Start).await });
+        let (inner, service) = (Arc::clone(self), Arc::clone(service));
+        tokio::spawn(async move {
+            if let Some(version) = service.declaration().version
+                && let Err(error) = pins::pin_version(&inner, &service.name, version).await
+            {
+                tracing::error!(service = service.name, version, %error, "the modules of its version are not there");
+            }
+            service.order(Order::Start).await
+        });
     }
 }
 
@@ -153,11 +180,14 @@ impl Services {
         config: Config,
     ) -> std::io::Result<Self> {
         let run_dir = sockets::folder(&config.state_dir)?;
+        let versions = Versions::open(&config.state_dir)?;
         let inner = Arc::new(Inner {
             supervisor,
             routes,
             schedules,
             run_dir,
+            versions,
+            uploads: Arc::new(Semaphore::new(UPLOADS)),
             grace: config.grace,
             services: Mutex::default(),
             problems: Mutex::default(),
@@ -168,7 +198,11 @@ impl Services {
             runtime: tokio::runtime::Handle::current(),
             config,
         });
-        let (declarations, problems) = declaration::scan(&inner.config.services_dir, inner.config.gateway);
+        let (declarations, problems) = declaration::scan(
+            &inner.config.services_dir,
+            Some(&inner.versions),
+            inner.config.gateway,
+        );
         for problem in &problems {
             tracing::error!(
                 file = problem.file,
@@ -183,6 +217,8 @@ impl Services {
         for service in services {
             inner.start_declared(&service);
         }
+        let pinned = Arc::clone(&inner);
+        tokio::spawn(async move { pins::unpin(&pinned).await });
         Ok(Self { inner })
     }
 

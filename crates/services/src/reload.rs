@@ -20,7 +20,8 @@ impl Services {
         let inner = &self.inner;
         let _changing = inner.changing.lock().await;
         inner.supervisor.read_services_dir().await?;
-        let (mut found, problems) = scan(&inner.config.services_dir, inner.config.gateway);
+        let (mut found, problems) =
+            scan(&inner.config.services_dir, Some(&inner.versions), inner.config.gateway);
         let only = request.name.as_deref();
         if let Some(name) = only
             && let Some(problem) = problems.iter().find(|problem| problem.name == name)
@@ -63,7 +64,7 @@ impl Services {
 
 /// Takes up a declaration that may have changed, or a module that may have.
 async fn follow(inner: &Arc<Inner>, service: &Arc<Service>, declaration: Declaration) -> Result<()> {
-    let before = service.declaration();
+    let before = service.declared();
     let same = *before == declaration && !module_changed(inner, service).await;
     if same {
         return Ok(());
@@ -89,7 +90,7 @@ async fn module_changed(inner: &Inner, service: &Service) -> bool {
 
 /// Looks at the refused declarations again: what they clashed with may be gone.
 pub(crate) async fn look_again(inner: &Arc<Inner>) {
-    let (found, problems) = scan(&inner.config.services_dir, inner.config.gateway);
+    let (found, problems) = scan(&inner.config.services_dir, Some(&inner.versions), inner.config.gateway);
     *lock(&inner.problems) = problems;
     for declaration in found.into_values() {
         if !lock(&inner.services).contains_key(&declaration.name) {

@@ -21,10 +21,11 @@ impl Life {
     /// New processes first, then the old ones drain. When the new ones do not become ready, the old ones stay.
     pub(crate) async fn replace(&mut self, declaration: Option<Arc<Declaration>>, reply: Reply) {
         let before = self.service.declaration();
+        let declared = declaration.is_some();
         let new = declaration.unwrap_or_else(|| Arc::clone(&before));
         let old = lock(&self.service.view).instances.clone();
         if old.is_empty() || lock(&self.service.view).is_handler() || new.address.is_none() {
-            self.exchange(new, &before).await;
+            self.exchange(new, &before, declared).await;
             let _ = reply.send(Ok(()));
             return;
         }
@@ -34,7 +35,7 @@ impl Life {
                 target::route(&self.inner, &self.service, &before, &new);
                 self.service.change(|view| {
                     view.instances = fresh;
-                    view.declaration = new;
+                    view.declare(new, declared);
                 });
                 self.retry_at = None;
                 self.settled = false;
@@ -65,7 +66,7 @@ impl Life {
     }
 
     /// Takes over a declaration where there is nothing to hand over.
-    async fn exchange(&mut self, new: Arc<Declaration>, before: &Arc<Declaration>) {
+    async fn exchange(&mut self, new: Arc<Declaration>, before: &Arc<Declaration>, declared: bool) {
         // What had failed may work now.
         let wanted = self.wanted || self.service.state() == State::Failed;
         let old = lock(&self.service.view).instances.clone();
@@ -74,7 +75,7 @@ impl Life {
             self.rest(state, None).await;
         }
         target::route(&self.inner, &self.service, before, &new);
-        self.service.change(|view| view.declaration = new);
+        self.service.change(|view| view.declare(new, declared));
         self.wanted = wanted;
         if wanted {
             self.restarts.forget();

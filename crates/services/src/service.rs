@@ -53,6 +53,8 @@ pub(crate) type Reply = oneshot::Sender<Result<(), Error>>;
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) declaration: Arc<Declaration>,
+    /// The same with its fallback, once that has taken over.
+    pub(crate) standby: Option<Arc<Declaration>>,
     pub(crate) state: ServiceState,
     pub(crate) reason: Option<String>,
     pub(crate) next_try_at: Option<u64>,
@@ -99,6 +101,7 @@ impl Service {
             name: declaration.name.clone(),
             view: Mutex::new(View {
                 declaration: Arc::new(declaration),
+                standby: None,
                 state: ServiceState::Stopped,
                 reason: None,
                 next_try_at: None,
@@ -129,8 +132,14 @@ impl Service {
         Arc::clone(&permits.1)
     }
 
-    pub(crate) fn declaration(&self) -> Arc<Declaration> {
+    /// What it was declared as.
+    pub(crate) fn declared(&self) -> Arc<Declaration> {
         Arc::clone(&lock(&self.view).declaration)
+    }
+
+    /// What it runs by: what it was declared as, or that with its fallback.
+    pub(crate) fn declaration(&self) -> Arc<Declaration> {
+        lock(&self.view).running()
     }
 
     pub(crate) fn state(&self) -> ServiceState {
@@ -181,7 +190,8 @@ impl Service {
 
     pub(crate) fn info(&self, gateway: Option<&str>) -> ServiceInfo {
         let view = lock(&self.view);
-        let (declaration, spec) = (&view.declaration, &view.declaration.spec);
+        let declaration = view.running();
+        let spec = &declaration.spec;
         let instance = |instance: &Arc<Instance>| {
             let info = instance.session.info();
             service::Instance {
@@ -203,7 +213,7 @@ impl Service {
             url: gateway.map(|gateway| format!("{gateway}/{}/", spec.prefix)),
             address: view.address.clone(),
             module: declaration.module().to_owned(),
-            version: None,
+            version: declaration.version,
             instances: view.instances.iter().map(instance).collect(),
             restarts: view.restarts,
             ready_since: view.ready_since,
@@ -245,6 +255,17 @@ impl View {
         }
         let at = crate::probe::now_ms();
         self.ends.push_back(ServiceEnd { session_id: session_id.to_owned(), at, reason });
+    }
+
+    /// Takes over what was `declared` anew; else it is what runs already.
+    pub(crate) fn declare(&mut self, declaration: Arc<Declaration>, declared: bool) {
+        if declared {
+            (self.declaration, self.standby) = (declaration, None);
+        }
+    }
+
+    pub(crate) fn running(&self) -> Arc<Declaration> {
+        Arc::clone(self.standby.as_ref().unwrap_or(&self.declaration))
     }
 
     pub(crate) fn is_handler(&self) -> bool {

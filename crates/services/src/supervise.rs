@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use api::Outcome;
 use api::error::{Error, ErrorCode};
 use api::module::ArtifactState;
 use api::service::ServiceState as State;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::Inner;
 use crate::declaration::Declaration;
+use crate::files;
 use crate::instance::{Instance, Report};
 use crate::restart::{Decision, Restarts};
 use crate::service::{Event, Order, Service, lock};
@@ -102,6 +104,8 @@ impl Life {
                     || matches!(self.service.state(), State::Failed | State::Backoff | State::Idle)
                 {
                     self.wanted = true;
+                    // Started by hand, it may be well again.
+                    self.service.change(|view| view.standby = None);
                     self.begin().await;
                 }
                 let _ = reply.send(Ok(()));
@@ -136,9 +140,13 @@ impl Life {
             return;
         }
         if lock(&self.service.view).is_handler() {
-            match self.inner.supervisor.module_get(declaration.module()).await {
-                Ok(_) => self.service.set(State::Ready, None),
-                Err(error) => self.service.set(State::Failed, Some(error.message)),
+            let there = match files::bring(&self.inner, &declaration).await {
+                Ok(()) => self.inner.supervisor.module_get(declaration.module()).await.map(drop),
+                Err(error) => Err(error),
+            };
+            match there {
+                Ok(()) => self.service.set(State::Ready, None),
+                Err(error) => self.fell(error.message, false, None).await,
             }
             return;
         }
@@ -173,6 +181,7 @@ impl Life {
         let Some(public) = &self.public else {
             return Err(Error::new(ErrorCode::Internal, "it has no socket"));
         };
+        files::bring(&self.inner, declaration).await?;
         let no = self.inner.next_no.fetch_add(1, Relaxed);
         let place = (self.inner.run_dir.as_path(), no);
         let events = self.service.events.clone();
@@ -222,7 +231,10 @@ impl Life {
                     view.ended(instance.session.id(), outcome.to_string());
                 });
                 let ran = instance.began.elapsed();
-                self.fell(outcome.to_string(), true, Some((outcome.is_success(), ran))).await;
+                // What cannot be loaded will not be the next time either; then it is its fallback's turn.
+                let loads = !matches!(outcome, Outcome::LoadFailed { .. });
+                let again = loads || self.service.declaration().files.fallback.is_none();
+                self.fell(outcome.to_string(), again, Some((outcome.is_success(), ran))).await;
             }
         }
     }
@@ -249,10 +261,26 @@ impl Life {
                     self.service.change(|view| view.next_try_at = Some(at));
                 }
             }
+            Decision::Failed(limit) if self.take_over(&declaration, &why, &limit).await => {}
             Decision::Failed(limit) if limit.is_empty() => self.rest(State::Failed, Some(why)).await,
             Decision::Failed(limit) => self.rest(State::Failed, Some(format!("{why}; {limit}"))).await,
             Decision::Rest => self.rest(State::Stopped, Some(format!("it ended by itself: {why}"))).await,
         }
+    }
+
+    /// Lets its fallback run instead of what has failed; false when there is none, or that was it.
+    async fn take_over(&mut self, declaration: &Declaration, why: &str, limit: &str) -> bool {
+        let Some(standby) = declaration.standby() else { return false };
+        let limit = if limit.is_empty() { String::new() } else { format!("; {limit}") };
+        let why = format!("{why}{limit}; its fallback {} takes over", standby.module());
+        tracing::warn!(service = self.service.name, why, "service");
+        self.rest(State::Starting, None).await;
+        self.service.change(|view| view.standby = Some(Arc::new(standby)));
+        self.wanted = true;
+        self.restarts.forget();
+        self.service.set(State::Backoff, Some(why));
+        self.retry_at = Some(Instant::now());
+        true
     }
 
     /// Stops all processes and is in this state afterwards. The port is free then, but for a service that is idle.

@@ -11,11 +11,16 @@ use crate::pool;
 /// Sends lines to the system's log; must not block.
 pub type Forward = Arc<dyn Fn(&str, &Batch) + Send + Sync>;
 
+/// Is told of a session that has ended; must not block.
+pub type Ended = Arc<dyn Fn(&api::SessionInfo) + Send + Sync>;
+
 /// What the supervisor is told at the start.
 #[derive(Clone)]
 pub struct Config {
     /// The program that is the zygote and the compile process.
     pub zygote: PathBuf,
+    /// The same for Wasmtime, which runs components; `None` when the server was built without it.
+    pub zygote_wasmtime: Option<PathBuf>,
     /// The folder of modules, artifacts and history.
     pub state_dir: PathBuf,
     /// A folder whose `*.wasm` files are registered by name at the start.
@@ -58,6 +63,8 @@ pub struct Config {
     pub forward_all: bool,
     /// Where forwarded lines go.
     pub forward: Option<Forward>,
+    /// Who is told of every session that has ended.
+    pub ended: Option<Ended>,
 }
 
 impl fmt::Debug for Config {

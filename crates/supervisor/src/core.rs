@@ -22,10 +22,11 @@ use crate::lines::to_block;
 use crate::logs::Line;
 use crate::pool::{Action, Event, Pool, SessionNo, Slot as SlotNo};
 use crate::run::{Pipes, run};
-use crate::session::{Session, Waiting, lock, now_ms};
+use crate::session::{Session, Waiting, lock, millis, now_ms};
 use crate::slot::{Exit, Slot, hand_over};
 use crate::stdin::feed;
-pub(crate) use crate::stem::{OUTGOING, ROOT, Stem, StemId, base};
+pub(crate) use crate::stem::{ROOT, Stem, StemId, WASMTIME, base, zygote};
+use crate::tally::Tally;
 use crate::templates::Templates;
 
 /// How many bytes may wait for the disk before sessions' pipes are no longer read.
@@ -44,6 +45,7 @@ pub(crate) struct Counters {
     pub(crate) dropped: AtomicU64,
     pub(crate) zygote_restarts: AtomicU64,
     pub(crate) outcomes: Mutex<BTreeMap<&'static str, u64>>,
+    pub(crate) tally: Mutex<Tally>,
 }
 
 /// What all calls and tasks share.
@@ -237,13 +239,15 @@ impl Shared {
         {
             let mut info = lock(&session.info);
             info.state = SessionState::Running;
-            info.ready = true;
+            info.ready = session.ready.is_none();
+            *lock(&session.began) = waiting.began;
+            *lock(&session.ready_ms) = info.ready.then(|| millis(0));
             info.child_pid = Some(slot.pid);
             info.started_at = Some(now_ms());
-            info.start = Some(match (id, waited || info.template.is_some()) {
-                (ROOT | OUTGOING, true) => StartKind::Cold,
-                (ROOT | OUTGOING, false) => StartKind::Parked,
-                _ => StartKind::Warm,
+            info.start = Some(match (zygote(id), waited || info.template.is_some()) {
+                (Some(_), true) => StartKind::Cold,
+                (Some(_), false) => StartKind::Parked,
+                (None, _) => StartKind::Warm,
             });
         }
         session.changed.send_replace(());
@@ -270,7 +274,7 @@ impl Shared {
             (info.child_pid, info.started_at, info.start) = (None, None, None);
         }
         // A worker of the zygote itself can run it, whatever has become of a template.
-        let stem = base(waiting.spec.sockets());
+        let stem = base(waiting.engine, waiting.spec.sockets());
         *lock(&session.waiting) = Some(waiting);
         session.changed.send_replace(());
         session.stem.store(stem, Relaxed);
@@ -345,8 +349,16 @@ impl Shared {
         Arc::clone(&lock(&self.core).growth_refused)
     }
 
+    /// What was to come before a session is ready has come.
     pub(crate) fn ready(&self, session: &Arc<Session>) {
-        lock(&session.info).ready = true;
+        let mut info = lock(&session.info);
+        if info.ready || info.state != SessionState::Running {
+            return;
+        }
+        info.ready = true;
+        let took = lock(&session.began).elapsed();
+        *lock(&session.ready_ms) = Some(millis(took.as_micros() as u64));
+        drop(info);
         session.changed.send_replace(());
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use frames::FromZygote;
 
-use crate::core::{Core, OUTGOING, ROOT, Shared, Stem, StemId};
+use crate::core::{Core, ROOT, Shared, Stem, StemId, zygote};
 use crate::pool::{Event, Limits, Pool, Slot};
 use crate::session::lock;
 use crate::slot::Exit;
@@ -72,31 +72,40 @@ pub(crate) async fn run(shared: Weak<Shared>, id: StemId, first: Option<Zygote>)
 }
 
 async fn start(shared: &Shared, id: StemId) -> std::io::Result<Zygote> {
-    ZygoteProcess::spawn(&shared.config.zygote, id == OUTGOING)?.warm().await
+    let (engine, outgoing) = zygote(id).ok_or(std::io::ErrorKind::NotFound)?;
+    let program = shared.program(engine).map_err(|error| std::io::Error::other(error.message))?;
+    ZygoteProcess::spawn(program, outgoing)?.warm().await
 }
 
-/// Makes the stem whose workers can open connections, with the first session that wants it.
-pub(crate) fn want_outgoing(shared: &Arc<Shared>, core: &mut Core) {
-    core.stems.entry(OUTGOING).or_insert_with(|| {
-        tokio::spawn(run(Arc::downgrade(shared), OUTGOING, None));
-        // Few sessions are of this kind, and they live long: none is forked in advance for nothing.
-        Stem::new(Pool::new(Limits { spare_min: 0, ..shared.config.pool }))
+/// Makes sure that there is the stem of this zygote.
+pub(crate) fn want(shared: &Arc<Shared>, core: &mut Core, id: StemId) {
+    core.stems.entry(id).or_insert_with(|| {
+        tokio::spawn(run(Arc::downgrade(shared), id, None));
+        let spare_min = match zygote(id) {
+            // Few sessions are of this kind, and they live long: none is forked in advance for nothing.
+            Some((_, true)) => 0,
+            _ => shared.config.pool.spare_min,
+        };
+        Stem::new(Pool::new(Limits { spare_min, ..shared.config.pool }))
     });
 }
 
 fn install(shared: &Arc<Shared>, id: StemId, zygote: &Zygote) -> std::io::Result<()> {
     let sender = zygote.sender()?;
     let mut core = lock(&shared.core);
-    if let Some(root) = core.stems.get_mut(&id) {
-        root.zygote = Some((sender, zygote.pid));
+    if let Some(stem) = core.stems.get_mut(&id) {
+        stem.zygote = Some((sender, zygote.pid));
     }
-    core.engine.clone_from(&zygote.engine);
-    core.growth_refused = Arc::from(zygote.growth_refused.as_slice());
+    if id == ROOT {
+        core.engine.clone_from(&zygote.engine);
+    }
+    let mut texts = core.growth_refused.to_vec();
+    texts.extend(zygote.growth_refused.iter().filter(|text| !core.growth_refused.contains(text)).cloned());
+    core.growth_refused = Arc::from(texts);
     shared.step_in(&mut core, id, Event::ZygoteReady);
     drop(core);
-    if id == ROOT {
-        shared.refresh_all();
-    }
+    // Templates are forked from it.
+    shared.refresh_all();
     Ok(())
 }
 

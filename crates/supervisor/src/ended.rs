@@ -29,6 +29,10 @@ impl Shared {
             info.ready = false;
             info.child_pid = None;
             info.ended_at = Some(now_ms());
+            lock(&self.counters.tally).ended(&info, std::time::Instant::now());
+            if let Some(ended) = &self.config.ended {
+                ended(&info);
+            }
         }
         lock(&session.pidfd).take();
         match session.stdin.try_lock() {

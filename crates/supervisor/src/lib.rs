@@ -11,17 +11,21 @@ mod config;
 mod core;
 mod driver;
 mod ended;
+mod engines;
 pub mod lines;
 pub mod logs;
 mod outcome;
 pub mod pool;
 mod read;
+mod ready;
+mod repeat;
 mod ring;
 mod run;
 mod session;
 mod slot;
 mod stdin;
 mod stem;
+mod tally;
 mod templates;
 pub mod zygote;
 
@@ -39,8 +43,8 @@ use store::history::{History, Record};
 use store::modules::Modules;
 use tokio::sync::Notify;
 
-pub use calls::{ModuleUpload, SessionHandle, Wiring};
-pub use config::{Config, Forward};
+pub use calls::{ModuleUpload, Serving, SessionHandle, Wiring};
+pub use config::{Config, Ended, Forward};
 use zygote::ZygoteProcess;
 
 use crate::core::{Core, Counters, Shared};
@@ -70,6 +74,7 @@ impl Supervisor {
         let (history, opened) = History::open(&database, config.history)?;
         let settings = store::modules::Settings {
             max_bytes: config.module_max_bytes,
+            wasmtime_tag: format!("{}-{}", engines::tag(config.zygote_wasmtime.as_deref()), cpu_tag()),
             ..store::modules::Settings::new(format!("{}-{}", zygote.engine, cpu_tag()))
         };
         let modules = Modules::open(&database, settings)?;
@@ -79,7 +84,7 @@ impl Supervisor {
         for record in opened.unfinished {
             interrupt(&history, record)?;
         }
-        let (compile, compile_queue) = compile::CompileQueue::new(config.compile);
+        let (compile, lanes) = compile::CompileQueue::new(config.compile, config.zygote_wasmtime.is_some());
         let pool = Pool::new(config.pool);
         let shared = Arc::new(Shared {
             config,
@@ -101,12 +106,13 @@ impl Supervisor {
             // Nobody is to see them run any more.
             shared.flush_history().await;
         }
-        if let Some(queue) = compile_queue {
-            tokio::spawn(compile::run(Arc::downgrade(&shared), queue));
+        for lane in lanes {
+            tokio::spawn(compile::run(Arc::downgrade(&shared), lane));
         }
         shared.declare_all()?;
         tokio::spawn(templates::watch(Arc::downgrade(&shared)));
         tokio::spawn(driver::run(Arc::downgrade(&shared), core::ROOT, Some(zygote)));
+        shared.prepare_components();
         Ok(Self { shared })
     }
 
@@ -114,6 +120,7 @@ impl Supervisor {
     pub async fn drain(&self, grace: Duration) {
         let shared = &self.shared;
         shared.draining.store(true, Relaxed);
+        shared.end_pauses();
         if tokio::time::timeout(grace, self.all_ended()).await.is_err() {
             self.stop_all();
             // A kill cannot be refused; this bounds the wait all the same.
@@ -141,7 +148,9 @@ impl Supervisor {
             shared.refresh_all();
             Ok(())
         })
-        .await
+        .await?;
+        self.shared.prepare_components();
+        Ok(())
     }
 
     async fn all_ended(&self) {

@@ -10,6 +10,8 @@ use sys::pidfd::SIGABRT;
 pub(crate) enum Cause {
     /// The time was up.
     Timeout,
+    /// It was not ready in time.
+    NotReady,
     /// Somebody asked for it.
     Stop,
 }
@@ -32,6 +34,7 @@ pub(crate) fn decide(
         },
         (Some(WaitStatus::Signaled(signal)), _) => match cause {
             Some(Cause::Timeout) => Outcome::TimedOut,
+            Some(Cause::NotReady) => Outcome::NotReady,
             Some(Cause::Stop) => Outcome::Cancelled,
             // The engine gives up by abort(3) when its own memory ends.
             None if growth_refused && signal == SIGABRT => Outcome::MemoryLimit,
@@ -60,6 +63,7 @@ mod tests {
     fn a_kill_of_ours_has_our_reason() {
         let killed = Some(WaitStatus::Signaled(9));
         assert_eq!(decide(Some(Cause::Timeout), killed, None, false), Outcome::TimedOut);
+        assert_eq!(decide(Some(Cause::NotReady), killed, None, false), Outcome::NotReady);
         assert_eq!(decide(Some(Cause::Stop), killed, None, false), Outcome::Cancelled);
     }
 

@@ -117,6 +117,7 @@ async fn read(
     let (mut frames_open, mut host_open) = (true, true);
     let (mut ended, mut gone): (Option<Exit>, bool) = (None, false);
     let mut deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let mut ready_by = session.ready.as_ref().map(|signs| Instant::now() + signs.timeout);
     let mut kill_at: Option<Instant> = None;
     let mut open_until: Option<Instant> = None;
     // When the reading of what the process left ends; before, when the process has to be gone.
@@ -138,7 +139,7 @@ async fn read(
                     while host_open && let Took::More = take_host(shared, session, &host, &mut heard, rest) {}
                     break;
                 }
-                (deadline, kill_at) = (None, None);
+                (deadline, ready_by, kill_at) = (None, None, None);
                 last_at = Some(Instant::now() + AFTER_EXIT);
             }
             () = session.kill.notified(), if !gone => {
@@ -153,6 +154,12 @@ async fn read(
             () = sleep_until(deadline.unwrap_or_else(far)), if deadline.is_some() => {
                 deadline = None;
                 session.request_kill(Cause::Timeout, Duration::ZERO);
+            }
+            () = sleep_until(ready_by.unwrap_or_else(far)), if ready_by.is_some() => {
+                ready_by = None;
+                if !lock(&session.info).ready {
+                    session.request_kill(Cause::NotReady, Duration::ZERO);
+                }
             }
             () = sleep_until(kill_at.unwrap_or_else(far)), if kill_at.is_some() => {
                 kill_at = None;
@@ -256,13 +263,14 @@ fn take_frames(
         return took;
     }
     let (mut used, mut pieces) = (0, Vec::new());
+    let mut ready = false;
     loop {
         match heard.decoder.next(&heard.buffer[used..]) {
             Ok(Some((frame, len))) => {
                 let payload = used + len - frame.payload.len()..used + len;
                 match frame.header.kind {
                     Kind::Log => pieces.push((frame.header.stream, frame.header.time / 1_000_000, payload)),
-                    Kind::Ready => shared.ready(session),
+                    Kind::Ready => ready = true,
                     Kind::Value if heard.value.len() + frame.payload.len() <= MAX_VALUE => {
                         heard.value.extend_from_slice(frame.payload);
                     }
@@ -295,7 +303,12 @@ fn take_frames(
         let kind = if stream == Some(Stream::Stderr) { LogKind::Stderr } else { LogKind::Stdout };
         heard.assembler.push(kind, ts_ms, &taken.slice(range), &mut lines);
     }
+    ready |= session.ready.as_ref().is_some_and(|signs| signs.are_in(&lines));
     shared.publish(session, lines);
+    if ready {
+        // Whoever waits for it finds the line in the log.
+        shared.ready(session);
+    }
     Took::More
 }
 
@@ -367,5 +380,5 @@ fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, hear
         info.minor_faults = exit.map(|exit| exit.minor_faults);
         info.value = value;
     }
-    shared.ended(session, outcome);
+    shared.ended_or_again(session, outcome);
 }

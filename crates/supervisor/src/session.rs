@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use api::session::SessionInfo;
+use api::session::{EngineKind, Millis, SessionInfo};
 use api::{LogKind, SessionState};
 use bytes::Bytes;
 use frames::SessionSpec;
@@ -17,6 +17,8 @@ use crate::cgroup::Cgroup;
 use crate::logs::{Batch, Line};
 use crate::outcome::Cause;
 use crate::pool::SessionNo;
+use crate::ready::Signs;
+use crate::repeat::Repeat;
 use crate::ring::Ring;
 
 /// The most that is kept of what a session's process itself prints, in bytes.
@@ -28,9 +30,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What a worker is handed, until one is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) spec: SessionSpec,
+    pub(crate) engine: EngineKind,
     pub(crate) module: Arc<OwnedFd>,
     /// What else it is given: see [`SessionSpec`].
     pub(crate) given: Vec<Arc<OwnedFd>>,
@@ -76,6 +79,14 @@ pub(crate) struct Session {
     /// Changes with every line and every state.
     pub(crate) changed: watch::Sender<()>,
     pub(crate) forward: bool,
+    /// What has to come before it is ready, if anything.
+    pub(crate) ready: Option<Signs>,
+    /// When it was handed to its worker.
+    pub(crate) began: Mutex<Instant>,
+    /// How long it took from there to be ready.
+    pub(crate) ready_ms: Mutex<Option<Millis>>,
+    /// What is run when it fails, if anything.
+    pub(crate) repeat: Mutex<Option<Repeat>>,
     /// Whose pool has it.
     pub(crate) stem: AtomicU64,
 }
@@ -88,6 +99,7 @@ impl Session {
         ring_lines: usize,
         output_limit: u64,
         forward: bool,
+        (ready, repeat): (Option<Signs>, Option<Repeat>),
     ) -> Self {
         Self {
             no,
@@ -110,6 +122,10 @@ impl Session {
             kill: Notify::new(),
             changed: watch::Sender::new(()),
             forward,
+            ready,
+            began: Mutex::new(Instant::now()),
+            ready_ms: Mutex::new(None),
+            repeat: Mutex::new(repeat),
             stem: AtomicU64::new(crate::core::ROOT),
         }
     }
@@ -182,8 +198,8 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// A duration of the API from microseconds.
-pub(crate) fn millis(micros: u64) -> api::session::Millis {
-    api::session::Millis { micros }
+pub(crate) fn millis(micros: u64) -> Millis {
+    Millis { micros }
 }
 
 /// Opens a file for a worker.

@@ -12,7 +12,6 @@ use seccompiler::{
 /// when it finds a way around them, and for those of them that would open the network.
 const REFUSED: &[libc::c_long] = &[
     // Sockets of its own that listen: it has those that it is given.
-    libc::SYS_bind,
     libc::SYS_listen,
     // Other programs.
     libc::SYS_execve,
@@ -70,18 +69,31 @@ const REFUSED: &[libc::c_long] = &[
 /// The network, and with it the sockets of this server and of others: refused to who may not connect.
 const OUTGOING: &[libc::c_long] = &[libc::SYS_socket, libc::SYS_connect];
 
+/// What of the network the kernel leaves to a process and all that it forks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Nothing but the sockets that it is given.
+    Given,
+    /// Connections of its own.
+    Outgoing,
+    /// Connections of its own, each from an address of its choice.
+    OutgoingFrom,
+}
+
 /// Has the kernel refuse these calls to this process and all that it forks from now on. It cannot be taken back.
-/// With `outgoing`, sockets of the Internet's families can be opened and connected.
 ///
 /// # Errors
 /// When the kernel has no seccomp or does not take the filter; `no_new_privs` has to be set before.
-pub fn refuse_system_calls(outgoing: bool) -> io::Result<()> {
+pub fn refuse_system_calls(network: Network) -> io::Result<()> {
     let arch = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
-    if outgoing {
-        rules.insert(libc::SYS_socket, vec![other_family().map_err(io::Error::other)?]);
-    } else {
+    if network == Network::Given {
         rules.extend(OUTGOING.iter().map(|call| (*call, Vec::new())));
+    } else {
+        rules.insert(libc::SYS_socket, vec![other_family().map_err(io::Error::other)?]);
+    }
+    if network != Network::OutgoingFrom {
+        rules.insert(libc::SYS_bind, Vec::new());
     }
     let refused = SeccompAction::Errno(libc::EPERM as u32);
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, arch).map_err(io::Error::other)?;

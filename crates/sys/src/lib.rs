@@ -2,6 +2,7 @@
 //! descriptors. One family of calls per file; each unsafe block says why it is sound.
 
 pub mod child;
+pub mod confine;
 pub mod fdpass;
 pub mod filter;
 pub mod fork;
@@ -12,4 +13,5 @@ pub mod random;
 pub mod rusage;
 pub mod sched;
 pub mod stdio;
+pub mod tick;
 pub mod title;

@@ -30,6 +30,15 @@ pub fn read_vectored(fd: BorrowedFd<'_>, slices: &mut [IoSliceMut<'_>]) -> io::R
     Ok(nix::sys::uio::readv(fd, slices)?)
 }
 
+/// Whether a read would not wait: there are bytes, an end or an error.
+#[must_use]
+pub fn readable(fd: BorrowedFd<'_>) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    // Where the kernel cannot tell, the read will.
+    !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(0))
+}
+
 /// How many bytes can be read without waiting; 0 when the kernel cannot tell.
 #[must_use]
 pub fn available(fd: BorrowedFd<'_>) -> u64 {

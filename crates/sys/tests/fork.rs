@@ -103,11 +103,58 @@ fn a_process_with_two_threads_does_not_fork() {
     thread.join().expect("join");
 }
 
+/// What of a list of checks does not hold in a confined child, as the bits of its status.
+fn a_confined_process_reaches_what_it_was_given() {
+    let dir = std::env::temp_dir().join(format!("confine-{}", std::process::id()));
+    let (read, write) = (dir.join("read"), dir.join("write"));
+    for folder in [&read, &write] {
+        std::fs::create_dir_all(folder).expect("a folder");
+        std::fs::write(folder.join("file"), "text").expect("a file");
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("another port");
+    let [port, other] = [&listener, &other].map(|socket| socket.local_addr().expect("an address").port());
+    let own = std::fs::File::open("/proc/self/exe").expect("this program");
+    match fork_single_threaded().expect("fork") {
+        Fork::Child => {
+            let open = |path: &std::path::Path| std::fs::File::open(path).expect("a folder");
+            let (readable, writable) = (open(&read), open(&write));
+            let folders = [(readable.as_fd(), true), (writable.as_fd(), false)];
+            let reach = sys::confine::Reach { folders: &folders, files: &[own.as_fd()], ports: Some(&[port]) };
+            let connect = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+            let holds = match sys::confine::confine(reach) {
+                // A kernel without it: nothing to see.
+                Ok(false) => [true; 9],
+                Err(_) => [false; 9],
+                Ok(true) => [
+                    std::fs::read(read.join("file")).is_ok(),
+                    std::fs::write(read.join("file"), "").is_err(),
+                    std::fs::remove_file(read.join("file")).is_err(),
+                    std::fs::write(write.join("other"), "").is_ok(),
+                    std::fs::rename(write.join("other"), write.join("third")).is_ok(),
+                    std::fs::File::open("/etc/passwd").is_err(),
+                    std::fs::File::open("/proc/self/exe").is_ok(),
+                    connect(port),
+                    !connect(other),
+                ],
+            };
+            let failed = holds.iter().position(|held| !held).map_or(0, |at| at as i32 + 1);
+            exit_now(failed)
+        }
+        Fork::Parent { pid, .. } => {
+            let status = nix::sys::wait::waitpid(pid, None).expect("wait");
+            assert_eq!(status, nix::sys::wait::WaitStatus::Exited(pid, 0), "the number of the check that failed");
+        }
+    }
+    std::fs::remove_dir_all(&dir).expect("the folder goes");
+}
+
 fn main() {
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         ("a_child_is_reaped_with_its_status", a_child_is_reaped_with_its_status),
         ("a_signal_goes_through_the_pidfd", a_signal_goes_through_the_pidfd),
         ("only_listed_descriptors_survive", only_listed_descriptors_survive),
+        ("a_confined_process_reaches_what_it_was_given", a_confined_process_reaches_what_it_was_given),
         ("descriptors_travel_with_a_message", descriptors_travel_with_a_message),
         ("a_process_with_two_threads_does_not_fork", a_process_with_two_threads_does_not_fork),
     ];

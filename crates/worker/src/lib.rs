@@ -51,9 +51,12 @@ pub fn serve(
     fds: Fds,
     printed: &Printed,
 ) -> i32 {
-    let Some(Given { module, stdout, network }) = Given::of(spec, given) else { return exit::BROKEN };
+    let Some(Given { module, stdout, connection, network }) = Given::of(spec, given) else {
+        return exit::BROKEN;
+    };
     let Some((mut control, mut writer)) = begin(fds, spec) else { return exit::BROKEN };
     writer.raw_stdout(stdout);
+    writer.connection(connection);
     if limit(spec.max_pages).is_err() || printed.print(&mut writer).is_err() {
         return exit::BROKEN;
     }
@@ -72,7 +75,14 @@ pub fn serve(
             Some(ending) => ending,
             None => engine.run(code, run, &mut writer),
         });
-    end(&mut control, ending.unwrap_or_else(Ending::LoadFailed))
+    let ending = ending.unwrap_or_else(Ending::LoadFailed);
+    // Before the end is told: nothing follows that.
+    if let Ending::Returned { value, .. } = &ending
+        && writer.value(value).is_err()
+    {
+        return exit::BROKEN;
+    }
+    end(&mut control, ending)
 }
 
 /// Tells the supervisor that the session is taken; where it is told more, and the session's streams. `None` when nobody

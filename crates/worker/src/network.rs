@@ -12,6 +12,8 @@ pub(crate) struct Given {
     pub(crate) module: OwnedFd,
     /// Where standard output goes as it is.
     pub(crate) stdout: Option<OwnedFd>,
+    /// The connection that it serves.
+    pub(crate) connection: Option<OwnedFd>,
     /// What of the network it may use.
     pub(crate) network: Option<Network>,
 }
@@ -22,11 +24,12 @@ impl Given {
         let mut fds = fds.into_iter();
         let module = fds.next()?;
         let stdout = if spec.raw_stdout { Some(fds.next()?) } else { None };
+        let connection = if spec.serve.is_some() { Some(fds.next()?) } else { None };
         let network = match &spec.network {
             Some(network) => Some(bring(network, &mut fds)?),
             None => None,
         };
-        Some(Self { module, stdout, network })
+        Some(Self { module, stdout, connection, network })
     }
 }
 

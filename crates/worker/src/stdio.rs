@@ -62,17 +62,32 @@ pub(crate) struct FrameWriter<'fd> {
     logs: FrameSender<'fd>,
     /// Where standard output goes as it is.
     stdout: Option<OwnedFd>,
+    /// Where requests come from.
+    connection: Option<OwnedFd>,
 }
 
 impl<'fd> FrameWriter<'fd> {
     /// Frames go to `frames`, standard input comes from `stdin`.
     pub(crate) fn new(stdin: BorrowedFd<'fd>, frames: BorrowedFd<'fd>) -> Self {
-        Self { stdin, logs: FrameSender::new(frames), stdout: None }
+        Self { stdin, logs: FrameSender::new(frames), stdout: None, connection: None }
+    }
+
+    /// Sends the value that the invoked function has returned.
+    ///
+    /// # Errors
+    /// `EPIPE` when nobody reads any more.
+    pub(crate) fn value(&mut self, value: &str) -> io::Result<()> {
+        value.as_bytes().chunks(MAX_PAYLOAD).try_for_each(|piece| self.logs.control(Kind::Value, piece))
     }
 
     /// From here on standard output goes there as it is, if there is such a place.
     pub(crate) fn raw_stdout(&mut self, place: Option<OwnedFd>) {
         self.stdout = place;
+    }
+
+    /// From here on this is what the engine waits for, if there is such a connection, instead of standard input.
+    pub(crate) fn connection(&mut self, connection: Option<OwnedFd>) {
+        self.connection = connection;
     }
 }
 
@@ -103,6 +118,15 @@ impl Stdio for FrameWriter<'_> {
 
     fn read(&mut self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         sys::stdio::read_vectored(self.stdin, slices)
+    }
+
+    fn ready(&mut self) {
+        // Without a supervisor nobody waits for it.
+        let _ = self.logs.control(Kind::Ready, &[]);
+    }
+
+    fn stdin_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.connection.as_ref().map_or(self.stdin, AsFd::as_fd))
     }
 
     fn random(&mut self, buffer: &mut [u8]) -> io::Result<()> {

@@ -50,6 +50,9 @@ pub fn warm(
     fds: Fds,
     fork: &mut dyn FnMut() -> SessionSpec,
 ) -> Result<Warmed, String> {
+    if spec.warm == Warm::Stdin && !engine.forks_within_runs() {
+        return Err(format!("{} has no templates that wait for their standard input", engine.version()));
+    }
     limit(spec.max_pages).map_err(|error| error.to_string())?;
     // Its sessions bring their own; the functions have to be there before.
     let nothing = Network::default();
@@ -138,6 +141,12 @@ impl Stdio for Warming<'_> {
         match &mut self.session {
             Some((_, session)) => session.read(slices),
             None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn ready(&mut self) {
+        if let Some((_, session)) = &mut self.session {
+            session.ready();
         }
     }
 

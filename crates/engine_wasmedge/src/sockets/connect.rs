@@ -1,9 +1,9 @@
 //! Connecting.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
-use engine::Stdio;
+use engine::{Stdio, policy};
 use nix::errno::Errno as Kernel;
 use nix::poll::PollFlags;
 use nix::sys::socket::{self, SockaddrStorage, getsockopt, sockopt};
@@ -21,23 +21,14 @@ impl Sockets {
         if self.policy.allows(to) {
             return Ok(());
         }
-        let name = self.policy.name_of(to.ip()).map_or_else(|| shown(to.ip()), str::to_owned);
-        let port = to.port();
-        self.refuse(stdio, &format!("connect to {name}:{port}"));
+        let place = policy::shown(&self.policy, to);
+        self.refuse(stdio, &format!("connect to {place}"));
         Err(Errno::ACCES)
     }
 
     /// Says what would have to be permitted.
     pub(super) fn refuse(&mut self, stdio: &mut dyn Stdio, what: &str) {
-        self.say(stdio, format!("this session may not {what}; permissions.net has to list it"));
-    }
-}
-
-/// An address as it stands before a port.
-fn shown(ip: IpAddr) -> String {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
+        self.say(stdio, policy::refusal(what));
     }
 }
 

@@ -37,7 +37,10 @@ pub(crate) fn sock_bind(call: Call<'_>, [fd, record, port]: [u32; 3]) -> Result<
         let ports: Vec<String> = sockets.granted.iter().map(|granted| granted.port.to_string()).collect();
         let given = if ports.is_empty() { "no port".to_owned() } else { ports.join(", ") };
         let port = address.port();
-        sockets.say(stdio, format!("this session may not listen on {which} {port}; it was given {given}"));
+        sockets.say(
+            stdio,
+            format!("hero_runner: this session may not listen on {which} {port}; it was given {given}\n"),
+        );
         return Err(Errno::ACCES);
     };
     let bound =

@@ -14,7 +14,6 @@ mod descriptors;
 mod drain;
 mod listen;
 mod options;
-mod policy;
 mod resolve;
 mod table;
 mod transfer;
@@ -22,13 +21,12 @@ mod transfer;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use engine::{Network, Output, Stdio};
+use engine::{Network, Output, Policy, Stdio};
 
 use crate::errno::Errno;
 use crate::host::Guest;
 use crate::poll::Lists;
 use crate::raw::Original;
-use policy::Policy;
 use table::{Family, Kind, Socket, State, Table};
 
 pub(crate) use address::{sock_getlocaladdr, sock_getlocaladdr_v2, sock_getpeeraddr, sock_getpeeraddr_v2};
@@ -120,9 +118,8 @@ impl Sockets {
     /// Tells whoever reads the guest's standard error why something was refused.
     fn say(&mut self, stdio: &mut dyn Stdio, what: String) {
         if self.said != what {
-            let line = format!("hero_runner: {what}\n");
             // The guest gets its errno in any case.
-            let _ = stdio.write(Output::Stderr, &[IoSlice::new(line.as_bytes())]);
+            let _ = stdio.write(Output::Stderr, &[IoSlice::new(what.as_bytes())]);
             self.said = what;
         }
     }

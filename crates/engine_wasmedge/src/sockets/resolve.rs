@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::policy::literal;
+use engine::policy::literal;
+
 use super::{Call, address};
 use crate::errno::Errno;
 use crate::host::Guest;

@@ -164,7 +164,7 @@ pub(crate) fn run_as(how: How, body: &str, network: Option<&Network>) -> Left {
     let host = folder.path().to_str().expect("a name");
     let dirs = [Dir { host, guest: "/data", read_only: false }];
     let args = ["guest".to_owned()];
-    let run = Run { args: &args, env: &[], dirs: &dirs, max_pages: 16, init: None, network };
+    let run = Run { args: &args, dirs: &dirs, max_pages: 16, network, ..Run::default() };
     let code = Code { path: if compiled { &artifact } else { &module }, compiled };
     let mut terminal = Terminal::default();
     let ending = if how == How::Prepared {

@@ -52,11 +52,11 @@ impl Download {
 
     /// Leaves the connection to the next request, if it is fit for one.
     fn finish(&mut self, cx: &mut Context<'_>) {
-        if let Some((mut link, shelf)) = self.link.take()
-            && link.poll(cx).is_pending()
-            && link.is_idle()
-        {
-            shelf.put(link);
+        if let Some((mut link, shelf)) = self.link.take() {
+            link.peer.owes(false);
+            if link.poll(cx).is_pending() && link.is_idle() {
+                shelf.put(link);
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::Failure;
+use crate::dial::Peer;
 use crate::socket::Socket;
 use crate::timer::Timer;
 use crate::upload::Upload;
@@ -34,6 +35,8 @@ pub(crate) struct Link {
     waker: Waker,
     /// When it was last of use.
     pub(super) used: Instant,
+    /// Who is at the other end.
+    pub(super) peer: Peer,
 }
 
 /// Whom the connection wakes.
@@ -87,12 +90,13 @@ impl Error {
 }
 
 impl Link {
-    pub(super) async fn new(socket: Socket) -> Result<Box<Self>, Failure> {
+    pub(super) async fn new(socket: Socket, peer: Peer) -> Result<Box<Self>, Failure> {
         let handshake = Builder::new().handshake(TokioIo::new(socket)).await;
         let (sender, connection) = handshake.map_err(Failure::Lost)?;
         let relay = Arc::<Relay>::default();
         let waker = Waker::from(relay.clone());
-        Ok(Box::new(Self { sender, connection, timer: Timer::default(), relay, waker, used: Instant::now() }))
+        let (timer, used) = (Timer::default(), Instant::now());
+        Ok(Box::new(Self { sender, connection, timer, relay, waker, used, peer }))
     }
 
     /// Sends a request and waits for the head of its response, for at most `timeout` while it is the upstream's turn.
@@ -103,6 +107,7 @@ impl Link {
     ) -> Result<(Response<Incoming>, Box<Self>), Box<Error>> {
         let begun = Instant::now();
         let upload = request.body().clone();
+        self.peer.owes(true);
         // The response is ready in the poll of the connection that reads it, so nobody has to be woken for it. Without
         // the runtime's budget, because that would want to wake somebody.
         let mut response = pin!(tokio::task::coop::unconstrained(self.sender.try_send_request(request)));
@@ -122,6 +127,7 @@ impl Link {
             Some(Err(failure)) => return Err(Box::new(Error { failure, unsent: None })),
             None => {
                 // It was closed before it took the request, and hands it back when it goes.
+                self.peer.owes(false);
                 let Self { sender, connection, .. } = *self;
                 drop((sender, connection));
                 return match response.await {
@@ -132,7 +138,12 @@ impl Link {
         };
         match answered {
             Ok(response) => Ok((response, self)),
-            Err(error) => Err(Error::new(error, &upload)),
+            Err(error) => {
+                let error = Error::new(error, &upload);
+                // One that has closed the connection owes nothing; one that was not told all of the request does.
+                self.peer.owes(!matches!(error.failure, Failure::Lost(_)));
+                Err(error)
+            }
         }
     }
 

@@ -11,8 +11,9 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use crate::counters::{Counters, add};
+use crate::dial::{Dialed, Line, Peer};
 use crate::socket::Socket;
-use crate::target::Address;
+use crate::target::{Address, Refusal};
 use crate::upload::{Fault, Upload};
 
 pub(crate) use download::Download;
@@ -30,6 +31,8 @@ pub(crate) enum Failure {
     Timeout,
     /// It answered what nobody asked for.
     Nonsense,
+    /// Whoever owns it says why.
+    Refused(Refusal),
     /// The request's own body failed.
     Upload(Fault),
 }
@@ -59,21 +62,54 @@ pub(crate) async fn exchange(
         }
         // Clones of the body are the same body.
         let copy = copy(&request);
+        let line = link.peer.line();
         match link.send(request, timeout).await {
             Ok((response, link)) => {
                 add(&counters.reused);
                 return Ok(Reply { response, link, shelf });
             }
-            Err(error) => request = again(*error, copy)?,
+            Err(error) => match again(*error, copy) {
+                Ok(unsent) => request = unsent,
+                Err(failure) => return Err(explained(failure, line).await),
+            },
         }
     }
     let begun = Instant::now();
-    let socket = tokio::time::timeout(timeout, Socket::connect(address)).await;
-    let link = Link::new(socket.map_err(|_| Failure::Timeout)?.map_err(Failure::Connect)?).await?;
+    let connected = tokio::time::timeout(timeout, connect(address)).await;
+    let (socket, peer) = connected.map_err(|_| Failure::Timeout)??;
+    let line = peer.line();
+    let link = Link::new(socket, peer).await?;
     add(&counters.connects);
     tracing::trace!(%address, took = ?begun.elapsed(), "connected to an upstream");
-    let (response, link) = link.send(request, timeout).await.map_err(|error| error.failure)?;
-    Ok(Reply { response, link, shelf })
+    match link.send(request, timeout).await {
+        Ok((response, link)) => Ok(Reply { response, link, shelf }),
+        Err(error) => Err(explained(error.failure, line).await),
+    }
+}
+
+async fn connect(address: &Address) -> Result<(Socket, Peer), Failure> {
+    match address {
+        Address::Dial(dialer) => {
+            let Dialed { stream, line } = dialer.dial().await.map_err(Failure::Refused)?;
+            Ok((Socket::Unix(stream), Peer::new(Some(line))))
+        }
+        address => {
+            let socket = Socket::connect(address).await.map_err(Failure::Connect)?;
+            Ok((socket, Peer::default()))
+        }
+    }
+}
+
+/// A failure in the words of who knows more about it.
+async fn explained(failure: Failure, line: Option<Arc<dyn Line>>) -> Failure {
+    match (failure, line) {
+        (Failure::Lost(error), Some(line)) => {
+            tracing::debug!(%error, "a process is lost");
+            Failure::Refused(line.lost(false).await)
+        }
+        (Failure::Timeout, Some(line)) => Failure::Refused(line.lost(true).await),
+        (failure, _) => failure,
+    }
 }
 
 /// Whether a request without an answer may be sent once more after all of it was sent (RFC 9110, section 9.2.2).

@@ -11,6 +11,8 @@ use crate::target::Address;
 const MAX_IDLE: usize = 512;
 /// How long one waits.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long one waits that has a process to itself.
+const IDLE_PROCESS: Duration = Duration::from_secs(10);
 
 /// A shelf for each upstream.
 #[derive(Debug, Default)]
@@ -38,7 +40,10 @@ impl Pool {
         let mut shelves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         for shelf in shelves.values() {
-            shelf.links().retain_mut(|link| now.duration_since(link.used) < IDLE && !link.is_over());
+            shelf.links().retain_mut(|link| {
+                let idle = if link.peer.is_dialed() { IDLE_PROCESS } else { IDLE };
+                now.duration_since(link.used) < idle && link.peer.is_wanted() && !link.is_over()
+            });
         }
         shelves.retain(|_, shelf| Arc::strong_count(shelf) > 1 || !shelf.links().is_empty());
     }
@@ -51,7 +56,8 @@ impl Shelf {
 
     /// The one that was put here last, because it is the most likely to be open still.
     pub(super) fn take(&self) -> Option<Box<Link>> {
-        self.links().pop()
+        let mut links = self.links();
+        std::iter::from_fn(|| links.pop()).find(|link| link.peer.is_wanted())
     }
 
     /// Keeps a connection for the next request.

@@ -1,6 +1,7 @@
 //! The gateway over real sockets: raw clients, raw and hyper upstreams.
 
 mod bodies;
+mod dialing;
 mod failures;
 mod forwarding;
 mod framing;

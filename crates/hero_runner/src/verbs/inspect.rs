@@ -1,28 +1,65 @@
 //! `hero_runner inspect`.
 
+mod file;
+
+use std::path::Path;
+
 use api::method::{SessionGetMethod, SessionResultMethod};
-use api::session::{RunMode, SessionInfo, SessionRef, SessionResult, StartKind};
+use api::session::{EngineKind, RunMode, SessionInfo, SessionRef, SessionResult, StartKind};
+use serde::Serialize;
 use serde_json::json;
 
 use super::session_id;
 use crate::table::facts;
 use crate::{Context, text};
 
-/// Show everything about a session.
+/// Show everything about a session, or what a WebAssembly file says of itself: imports, exports, sizes, and which permissions
+/// it would need.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Its id, or the beginning of it
-    #[arg(value_name = "ID", value_parser = session_id)]
-    id: String,
+    /// The session's id or the beginning of it; or a file, which has a slash or an extension. No server is asked about a file
+    #[arg(value_name = "ID|FILE")]
+    what: String,
+    /// How the result is printed, like --output
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+}
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// Prints a result for programs; false when it is for people.
+fn printed(context: &Context, format: Format, value: &impl Serialize) -> anyhow::Result<bool> {
+    match format {
+        Format::Text => return Ok(false),
+        Format::Json => context.console.json(value)?,
+        Format::Yaml => context.console.print(&serde_saphyr::to_string(value)?)?,
+    }
+    Ok(true)
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
-    let session = context.client.call::<SessionGetMethod>(SessionRef { session_id: args.id }).await?;
+    let format = args.format.unwrap_or(if context.console.json { Format::Json } else { Format::Text });
+    if file::is_path(&args.what) {
+        let found = file::read(Path::new(&args.what))?;
+        if !printed(context, format, &found)? {
+            file::print(context, &found)?;
+        }
+        return Ok(0);
+    }
+    let session_id = session_id(&args.what).map_err(anyhow::Error::msg)?;
+    let session = context.client.call::<SessionGetMethod>(SessionRef { session_id }).await?;
     let reference = SessionRef { session_id: session.session_id.clone() };
     let result = context.client.call::<SessionResultMethod>(reference).await?;
-    if context.console.json {
-        context.console.json(&json!({ "session": session, "result": result }))?;
-    } else {
+    if !printed(context, format, &json!({ "session": session, "result": result }))? {
         let rows = rows(&session, result.as_ref());
         context.console.print(&facts(&context.console, &rows))?;
     }
@@ -61,6 +98,17 @@ fn rows(session: &SessionInfo, result: Option<&SessionResult>) -> Vec<(&'static 
             RunMode::Compiled => "compiled".to_owned(),
         }),
     );
+    add(
+        "engine",
+        session.engine.map(|engine| match engine {
+            EngineKind::Wasmedge => "WasmEdge".to_owned(),
+            EngineKind::Wasmtime => "Wasmtime".to_owned(),
+        }),
+    );
+    for attempt in &session.attempts {
+        add("attempt", Some(text::plain(&format!("{}: {}", attempt.module, attempt.outcome))));
+    }
+    add("value", session.value.as_ref().map(ToString::to_string));
     let limits = &session.limits;
     add("timeout", limits.timeout_ms.map(|limit| text::span(limit.saturating_mul(1000))));
     add("memory limit", limits.memory_limit_mb.map(|limit| text::bytes(u64::from(limit) << 20)));

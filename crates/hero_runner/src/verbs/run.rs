@@ -1,8 +1,11 @@
 //! `hero_runner run`.
 
 mod attach;
+mod conditions;
 pub(super) mod module;
+mod package;
 mod program;
+pub(super) mod ready;
 mod script;
 mod service;
 mod stdin;
@@ -22,15 +25,16 @@ use crate::{Context, exit, grant, size};
 const AFTER: &str = "\
 A file that is no WebAssembly module is a script. What runs it is the runtime of --runtime, else that of its `#!` line,
 else that of its extension; `hero_runner runtime list` shows them. A script named - comes from standard input.
+A folder (with a slash: ./NAME) or a .qyv is a package: its manifest says what it may do, and the flags add to that.
 A word without a slash is a file when it ends in .wasm, or has another extension and is there; else it names a module.
 Ctrl-C and SIGTERM stop the session; a second one kills it, a third one leaves it. Standard input is forwarded
 when it is not a terminal, or with -i.";
 
-/// Run a module or a script as a session.
+/// Run a module, a package or a script as a session.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
-    /// A registered name, a digest (sha256:…), a .wasm file, or a script; all that follows it are arguments for the program
+    /// A registered name, a digest (sha256:…), a .wasm file, a package, or a script; all that follows it are arguments for the program
     // One list, so that the program's own flags are not taken for ours.
     #[arg(required_unless_present_any = ["template", "module"], trailing_var_arg = true, num_args = 1..)]
     #[arg(value_name = "PROGRAM [ARGS]")]
@@ -44,7 +48,8 @@ pub(crate) struct Args {
     /// Run this service in the foreground until Ctrl-C, as its declaration says
     #[arg(long, value_name = "SERVICE")]
     #[arg(conflicts_with_all = ["program", "runtime", "template", "env", "dir", "net", "working_dir", "timeout"])]
-    #[arg(conflicts_with_all = ["memory", "label", "detach", "interactive"])]
+    #[arg(conflicts_with_all = ["memory", "label", "detach", "interactive", "engine", "invoke", "wait_ready"])]
+    #[arg(conflicts_with_all = ["ready_line", "ready_export", "ready_timeout", "retries", "fallback"])]
     module: Option<String>,
     /// Set a variable, or pass on the one that is set here
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = grant::variable)]
@@ -64,6 +69,8 @@ pub(crate) struct Args {
     /// The most memory that the program may use: 64M, 1G, or a number of MiB
     #[arg(long, value_name = "SIZE", value_parser = size::mebibytes)]
     memory: Option<u32>,
+    #[command(flatten)]
+    conditions: conditions::Conditions,
     /// A name and a value to find the session by
     #[arg(long, value_name = "NAME=VALUE", value_parser = grant::label)]
     label: Vec<(String, String)>,
@@ -81,7 +88,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
     if let Some(name) = args.module {
         return service::run(context, &name, signals).await;
     }
-    let detach = args.detach;
+    let (detach, wait_ready) = (args.detach, args.conditions.wait_ready);
+    let (repeats, invokes) = (args.conditions.repeats(), args.conditions.invokes());
     let mut words = args.program.into_iter();
     let program = match args.template {
         Some(template) => Program::Template(template),
@@ -93,7 +101,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
             }
         }
     };
-    let forward = !detach && program.reads_input() && stdin::is_wanted(args.interactive);
+    let forward =
+        !(detach || wait_ready || repeats) && program.reads_input() && stdin::is_wanted(args.interactive);
     let request = SessionStart {
         args: words.collect(),
         env_vars: args.env.into_iter().collect::<BTreeMap<_, _>>(),
@@ -106,6 +115,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
         permissions: grant::permissions(args.net),
         ..SessionStart::default()
     };
+    let request = args.conditions.put_into(request, &context.client).await?;
     let started = match start(context, &program, &request, &mut signals).await? {
         Start::Done(started) => started,
         Start::Left(code) => return Ok(code),
@@ -119,10 +129,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
         }
         return Ok(0);
     }
+    if wait_ready {
+        return ready::run(context, &id, signals, started.signal).await;
+    }
     let pump = forward.then(|| tokio::spawn(stdin::forward(context.client.clone(), id.clone())));
-    let code = attach::run(context, &id, signals, started.signal).await;
+    let code = attach::run(context, &id, signals, started.signal, invokes).await;
     if let Some(pump) = pump {
         pump.abort();
+    }
+    if let (Program::Package(package), Ok(1..)) = (&program, &code) {
+        package::explain(context, package, request.dirs.len());
     }
     code
 }

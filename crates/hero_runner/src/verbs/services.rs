@@ -8,10 +8,12 @@ mod logs;
 mod reload;
 mod restart;
 mod rm;
+mod rollback;
 mod schema;
 mod show;
 mod start;
 mod stop;
+mod versions;
 
 use std::path::PathBuf;
 
@@ -53,6 +55,18 @@ enum Verb {
     Rm(Names),
     /// Declare a service or another version of it, and return when it is ready
     Deploy(deploy::Args),
+    /// List the versions of a service that were deployed and are kept
+    Versions {
+        /// Its name
+        name: String,
+    },
+    /// Take an earlier version of a service into service again: ready first, then the traffic moves
+    Rollback {
+        /// Its name
+        name: String,
+        /// The version; by default the newest one before the one that serves
+        version: Option<u64>,
+    },
     /// Show what the newest process of a service printed
     Logs(logs::Args),
     /// Print the JSON Schema of service.json
@@ -83,6 +97,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
         Verb::Reload { name } => reload::run(context, name).await,
         Verb::Rm(Names { names }) => rm::run(context, &names).await,
         Verb::Deploy(args) => deploy::run(context, args).await,
+        Verb::Versions { name } => versions::run(context, name).await,
+        Verb::Rollback { name, version } => rollback::run(context, name, version).await,
         Verb::Logs(args) => logs::run(context, args).await,
         Verb::Schema => schema::run(context),
         Verb::Check { files } => check::run(context, &files),

@@ -9,9 +9,11 @@ use super::{Place, ROWS, Resolved, Row, Settings, Value};
 /// What the names of our environment variables begin with.
 pub(super) const PREFIX: &str = "HERO_RUNNER_";
 
-/// Variables with our prefix that are not settings: the first names the file, the others belong to the build.
-const ELSEWHERE: [&str; 4] = [
+/// Variables with our prefix that are not settings: the first names the file, the second is the
+/// command line's, the others belong to the build.
+const ELSEWHERE: [&str; 5] = [
     "HERO_RUNNER_CONFIG",
+    "HERO_RUNNER_TOKEN",
     "HERO_RUNNER_CACHE_DIR",
     "HERO_RUNNER_WASMEDGE_LIB",
     "HERO_RUNNER_WASMEDGE_RUNTIME",

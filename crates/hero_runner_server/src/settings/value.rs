@@ -174,6 +174,46 @@ impl Value for Words {
     }
 }
 
+/// A secret of whoever may deploy; it is never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(pub Option<String>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Secret(***)" } else { "Secret(none)" })
+    }
+}
+
+impl Secret {
+    /// The fewest characters: what is shorter can be tried out.
+    pub const MIN: usize = 16;
+}
+
+impl Value for Secret {
+    const HINT: &'static str = "TOKEN";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        // What is wrong with it is told, and it is not.
+        if text.len() < Self::MIN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("a token has {} or more visible ASCII characters", Self::MIN));
+        }
+        Ok(Self(Some(text.to_owned())))
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        Self::from_text(value.as_str().ok_or("a token stands in quotes")?)
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        // Too short to be read back as a token.
+        json!(if self.0.is_some() { "***" } else { "" })
+    }
+}
+
 /// What is logged, in the words of `tracing_subscriber::EnvFilter`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLevel(String);

@@ -71,7 +71,11 @@ pub fn info(session_id: String) -> SessionInfo {
         minor_faults: None,
         start: Some(api::StartKind::Parked),
         mode: None,
+            engine: None,
         limits: api::session::Limits::default(),
+        attempts: Vec::new(),
+        load_ms: None,
+        value: None,
         log_next_seq: 3,
         log_dropped: 0,
     }

@@ -23,6 +23,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::Inner;
+use crate::declaration::Declaration;
 use crate::instance::request;
 use crate::service::{Service, lock};
 use environment::environment;
@@ -62,13 +63,8 @@ async fn respond(
     mut call: Call,
 ) -> Result<Response<Body>, Refusal> {
     let declaration = service.declaration();
-    let limit = declaration.spec.timeout_ms.map_or(TIMEOUT, Duration::from_millis);
-    let permit = tokio::time::timeout(limit, service.permits().acquire_owned()).await;
-    let Ok(Ok(permit)) = permit else {
-        let reason = format!("service {:?} answers as many requests as it may", service.name);
-        let retry_after = Some(Duration::from_secs(1));
-        return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after });
-    };
+    let limit = limit(&declaration);
+    let permit = permit(&service).await?;
     let mut body = std::mem::take(call.request.body_mut());
     let (ahead, more) = take_ahead(&mut body).await?;
     let announced = call
@@ -83,11 +79,8 @@ async fn respond(
     start.env_vars.extend(environment(&call, length));
     start.timeout_ms = Some(limit.as_millis() as u64);
     start.stdin_open = more;
-    let (mut running, stdout) = begin(&inner, start, ahead, permit).await.map_err(|error| {
-        let retry_after = error.code.retryable().then_some(Duration::from_secs(1));
-        let reason = format!("service {:?} cannot begin a session: {error}", service.name);
-        Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after }
-    })?;
+    let begun = begin(&inner, start, ahead, permit).await;
+    let (mut running, stdout) = begun.map_err(|error| no_session(&service, &error))?;
     if more {
         tokio::spawn(feed(running.session.clone(), body));
     }
@@ -125,6 +118,29 @@ async fn respond(
         *response.headers_mut() = head.headers;
     }
     response.map_err(|error| refusal(StatusCode::BAD_GATEWAY, error.to_string()))
+}
+
+/// The longest that a request may take.
+pub(crate) fn limit(declaration: &Declaration) -> Duration {
+    declaration.spec.timeout_ms.map_or(TIMEOUT, Duration::from_millis)
+}
+
+/// Waits until there may be another request, for as long as one may take.
+pub(crate) async fn permit(service: &Service) -> Result<OwnedSemaphorePermit, Refusal> {
+    let limit = limit(&service.declaration());
+    let permit = tokio::time::timeout(limit, service.permits().acquire_owned()).await;
+    permit.ok().and_then(Result::ok).ok_or_else(|| {
+        let reason = format!("service {:?} answers as many requests as it may", service.name);
+        let retry_after = Some(Duration::from_secs(1));
+        Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after }
+    })
+}
+
+/// Why there is no session for a request.
+pub(crate) fn no_session(service: &Service, error: &Error) -> Refusal {
+    let retry_after = error.code.retryable().then_some(Duration::from_secs(1));
+    let reason = format!("service {:?} cannot begin a session: {error}", service.name);
+    Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after }
 }
 
 /// Why there is no answer.

@@ -1,4 +1,5 @@
-//! Artifacts: what was compiled from a content for this engine and CPU, and how compiling ended.
+//! Artifacts: what was compiled from a content for an engine and this CPU, and how compiling ended. A core module may have
+//! one for each engine.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use api::error::{Error, ErrorCode};
 use api::module::ArtifactState;
+use api::session::EngineKind;
 use sha2::{Digest, Sha256};
 
 use super::index::hex;
@@ -23,12 +25,20 @@ const MAX_WHY: usize = 2000;
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Modules {
-    /// Where the artifact of a content is, or will be. Touches no disk.
+    /// Where the artifact of a content for an engine is, or will be. Touches no disk.
     ///
     /// # Errors
     /// `module_not_found`.
-    pub fn artifact_path(&self, digest: &str) -> Result<PathBuf> {
-        Ok(self.index().find(digest)?.1.artifact_path.to_path_buf())
+    pub fn artifact_path(&self, digest: &str, engine: EngineKind) -> Result<PathBuf> {
+        Ok(self.index().find(digest)?.1.code(engine).path.to_path_buf())
+    }
+
+    /// The state of a content's artifact for an engine. Touches no disk.
+    ///
+    /// # Errors
+    /// `module_not_found`.
+    pub fn artifact_state(&self, digest: &str, engine: EngineKind) -> Result<ArtifactState> {
+        Ok(self.index().find(digest)?.1.code(engine).state.clone())
     }
 
     /// A fresh path beside it to compile to; [`Self::commit_artifact`] takes it from there, and the next open
@@ -50,15 +60,27 @@ impl Modules {
     /// # Errors
     /// `module_not_found` when the content was removed meanwhile (the file is removed too); `internal` when the
     /// file is empty or cannot be moved; `resource_exhausted` when the disk is full.
-    pub fn commit_artifact(&self, digest: &str, temporary: &Path, compile_ms: u64) -> Result<ArtifactState> {
-        let moved = self.move_artifact(digest, temporary, compile_ms);
+    pub fn commit_artifact(
+        &self,
+        digest: &str,
+        engine: EngineKind,
+        temporary: &Path,
+        compile_ms: u64,
+    ) -> Result<ArtifactState> {
+        let moved = self.move_artifact(digest, engine, temporary, compile_ms);
         if moved.is_err() {
             let _ = fs::remove_file(temporary);
         }
         moved
     }
 
-    fn move_artifact(&self, digest: &str, temporary: &Path, compile_ms: u64) -> Result<ArtifactState> {
+    fn move_artifact(
+        &self,
+        digest: &str,
+        engine: EngineKind,
+        temporary: &Path,
+        compile_ms: u64,
+    ) -> Result<ArtifactState> {
         let failed = |e: std::io::Error| io_error(temporary, &e);
         let file = File::open(temporary).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
@@ -67,12 +89,12 @@ impl Modules {
         }
         file.sync_all().map_err(failed)?;
         let sql = self.registry();
-        let path = self.artifact_path(digest)?;
+        let path = self.artifact_path(digest, engine)?;
         fs::rename(temporary, &path).map_err(|e| io_error(&path, &e))?;
         let folder = &self.shared.artifacts_dir;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| io_error(folder, &e))?;
         let state = ArtifactState::Compiled { size, compile_ms };
-        self.note_artifact(&sql, digest, state.clone())?;
+        self.note_artifact(&sql, digest, engine, state.clone())?;
         Ok(state)
     }
 
@@ -81,15 +103,16 @@ impl Modules {
     ///
     /// # Errors
     /// `module_not_found`; `internal` or `resource_exhausted` when the registry fails.
-    pub fn set_artifact(&self, digest: &str, state: ArtifactState) -> Result<()> {
+    pub fn set_artifact(&self, digest: &str, engine: EngineKind, state: ArtifactState) -> Result<()> {
         let sql = self.registry();
-        self.note_artifact(&sql, digest, state)
+        self.note_artifact(&sql, digest, engine, state)
     }
 
     fn note_artifact(
         &self,
         sql: &rusqlite::Connection,
         digest: &str,
+        engine: EngineKind,
         mut state: ArtifactState,
     ) -> Result<()> {
         if let ArtifactState::Failed { why } = &mut state
@@ -99,17 +122,23 @@ impl Modules {
         }
         let digest = std::sync::Arc::clone(&self.index().find(digest)?.1.digest);
         if state != ArtifactState::Compiling {
-            registry::set_artifact(sql, &digest, &self.shared.tag, &state).map_err(|e| sql_error(&e))?;
+            let tag = self.shared.tag(engine);
+            registry::set_artifact(sql, &digest, tag, &state).map_err(|e| sql_error(&e))?;
         }
         if let Some(content) = self.index_mut().contents.get_mut(&digest) {
-            content.artifact = state;
+            content.code_mut(engine).state = state;
         }
         Ok(())
     }
 
     /// The state of an artifact by what is on disk and in the registry.
-    pub(super) fn found_artifact(&self, sql: &rusqlite::Connection, digest: &str) -> Result<ArtifactState> {
-        let tag = &self.shared.tag;
+    pub(super) fn found_artifact(
+        &self,
+        sql: &rusqlite::Connection,
+        digest: &str,
+        engine: EngineKind,
+    ) -> Result<ArtifactState> {
+        let tag = self.shared.tag(engine);
         let row = registry::artifact(sql, digest, tag).map_err(|e| sql_error(&e))?;
         let path = self.shared.artifacts_dir.join(file_name(hex(digest).unwrap_or_default(), tag));
         let size = fs::metadata(&path).ok().filter(fs::Metadata::is_file).map(|file| file.len());

@@ -7,6 +7,7 @@ use api::module::{ModuleExport, ModuleImport, ModuleKind};
 use wasmparser::types::{EntityType, Types};
 use wasmparser::{BinaryReaderError, Export, Import, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
+use super::component;
 use crate::Result;
 
 /// What WasmEdge 0.17 has on by default: all of WebAssembly 3.0 but threads.
@@ -34,6 +35,9 @@ pub(super) struct Facts {
 /// Checks a whole file.
 pub(super) fn check(bytes: &[u8]) -> Result<Facts> {
     header(bytes)?;
+    if component::is_component(bytes) {
+        return component::check(bytes);
+    }
     let mut seen = Seen::default();
     let types = validate(bytes, &mut seen)?;
     let mut facts = Facts { kind: ModuleKind::Core, imports: Vec::new(), exports: Vec::new() };
@@ -42,7 +46,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Facts> {
     Ok(facts)
 }
 
-fn invalid(message: impl Into<String>) -> Error {
+pub(super) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::ModuleInvalid, message)
 }
 
@@ -69,12 +73,8 @@ fn header(bytes: &[u8]) -> Result<()> {
         return Err(invalid("not a WebAssembly file: it does not begin with \\0asm (at offset 0x0)"));
     }
     match bytes.get(4..8) {
-        Some([1, 0, 0, 0]) => Ok(()),
-        Some([_, _, 1, 0]) => Err(Error::new(
-            ErrorCode::ModuleUnsupported,
-            "the file is a component, and this engine runs core modules: if it was built for wasm32-wasip2, \
-             build it for wasm32-wasip1",
-        )),
+        // A core module, or a component, whose version the validator looks at.
+        Some([1, 0, 0, 0] | [_, _, 1, 0]) => Ok(()),
         Some(version) => {
             Err(invalid(format!("unknown version {version:02x?} of WebAssembly (at offset 0x4)")))
         }
@@ -102,23 +102,28 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     fn count(&mut self, names: usize) -> Result<()> {
-        self.bytes += names;
-        if self.imports.len() + self.exports.len() > MAX_INTERFACE || self.bytes > MAX_INTERFACE_BYTES {
-            return Err(Error::new(
-                ErrorCode::TooLarge,
-                format!(
-                    "the module has more than {MAX_INTERFACE} imports and exports, or more than 1 MiB of their names"
-                ),
-            ));
-        }
-        Ok(())
+        count(&mut self.bytes, names, self.imports.len() + self.exports.len())
     }
 }
 
+/// Counts what a name adds to the size of an interface, which has a limit.
+pub(super) fn count(bytes: &mut usize, name: usize, items: usize) -> Result<()> {
+    *bytes += name;
+    if items > MAX_INTERFACE || *bytes > MAX_INTERFACE_BYTES {
+        let message = format!(
+            "the module has more than {MAX_INTERFACE} imports and exports, or more than 1 MiB of their names"
+        );
+        return Err(Error::new(ErrorCode::TooLarge, message));
+    }
+    Ok(())
+}
+
+/// What the validator says, with the place.
+pub(super) fn malformed(e: BinaryReaderError) -> Error {
+    invalid(format!("not a valid module: {} (at offset {:#x})", e.message(), e.offset()))
+}
+
 fn validate<'a>(bytes: &'a [u8], seen: &mut Seen<'a>) -> Result<Types> {
-    let malformed = |e: BinaryReaderError| {
-        invalid(format!("not a valid module: {} (at offset {:#x})", e.message(), e.offset()))
-    };
     let mut validator = Validator::new_with_features(FEATURES);
     let mut allocations = wasmparser::FuncValidatorAllocations::default();
     let mut types = None;
@@ -252,7 +257,7 @@ fn words(ty: &EntityType, types: &Types) -> String {
 }
 
 /// A name of the file's author as it may stand in a message: short, and without control characters.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let mut text: String = name.chars().take(100).flat_map(char::escape_debug).collect();
     if name.chars().nth(100).is_some() {
         text.push('…');
@@ -260,7 +265,7 @@ fn quoted(name: &str) -> String {
     text
 }
 
-fn listed(items: &[String]) -> String {
+pub(super) fn listed(items: &[String]) -> String {
     let mut text = items.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
     if items.len() > LISTED {
         // Writing to a string cannot fail.

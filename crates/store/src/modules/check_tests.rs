@@ -68,13 +68,6 @@ fn a_file_without_start_or_memory_is_refused_by_name() {
 }
 
 #[test]
-fn a_component_is_refused_with_what_to_do() {
-    let error = check(&wat::parse_str("(component)").unwrap()).unwrap_err();
-    assert_eq!(error.code, ErrorCode::ModuleUnsupported);
-    assert!(error.message.contains("wasm32-wasip1"), "{error}");
-}
-
-#[test]
 fn code_compiled_elsewhere_is_refused() {
     let mut module = wat::parse_str(HELLO).unwrap();
     module.extend_from_slice(b"\0\x0c\x08wasmedgeabc");

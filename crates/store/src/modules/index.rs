@@ -7,16 +7,40 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use api::error::{Error, ErrorCode};
 use api::module::{ArtifactState, ModuleInfo, ModuleKind};
+use api::session::EngineKind;
 
 use crate::Result;
 use crate::database::now_ms;
+
+/// The engines that there may be artifacts for.
+pub(super) const ENGINES: [EngineKind; 2] = [EngineKind::Wasmedge, EngineKind::Wasmtime];
+
+/// What was compiled of a content for one engine.
+#[derive(Debug)]
+pub(super) struct Code {
+    pub(super) path: Arc<Path>,
+    pub(super) state: ArtifactState,
+}
+
+impl Code {
+    pub(super) fn compiled(&self) -> Option<&Arc<Path>> {
+        matches!(self.state, ArtifactState::Compiled { .. }).then_some(&self.path)
+    }
+}
+
+/// The engine that runs a content where nothing else is asked for.
+pub(super) fn engine_of(kind: ModuleKind) -> EngineKind {
+    match kind {
+        ModuleKind::Core => EngineKind::Wasmedge,
+        ModuleKind::Component => EngineKind::Wasmtime,
+    }
+}
 
 /// One content.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) digest: Arc<str>,
     pub(super) path: Arc<Path>,
-    pub(super) artifact_path: Arc<Path>,
     pub(super) kind: ModuleKind,
     pub(super) size: u64,
     pub(super) created_at: u64,
@@ -24,7 +48,10 @@ pub(super) struct Content {
     pub(super) anonymous: bool,
     /// Its file is there.
     pub(super) present: bool,
-    pub(super) artifact: ArtifactState,
+    /// In the order of [`ENGINES`].
+    pub(super) codes: [Code; 2],
+    /// What it imports and nobody offers.
+    pub(super) missing: Arc<[String]>,
     /// When it was last resolved, in milliseconds since the Unix epoch.
     pub(super) used: AtomicU64,
     /// Shared with everybody who resolved it.
@@ -40,8 +67,12 @@ impl Content {
         Arc::strong_count(&self.hold) > 1
     }
 
-    pub(super) fn compiled(&self) -> Option<&Arc<Path>> {
-        matches!(self.artifact, ArtifactState::Compiled { .. }).then_some(&self.artifact_path)
+    pub(super) fn code(&self, engine: EngineKind) -> &Code {
+        &self.codes[engine as usize]
+    }
+
+    pub(super) fn code_mut(&mut self, engine: EngineKind) -> &mut Code {
+        &mut self.codes[engine as usize]
     }
 
     pub(super) fn info(&self, name: &str, created_at: u64) -> ModuleInfo {
@@ -51,7 +82,7 @@ impl Content {
             kind: self.kind,
             size: self.size,
             created_at,
-            artifact: self.artifact.clone(),
+            artifact: self.code(engine_of(self.kind)).state.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod artifact;
 mod check;
+mod component;
 mod folder;
 mod index;
 mod opening;
@@ -17,11 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use api::error::{Error, ErrorCode};
 use api::module::{ModuleDetail, ModuleInfo, ModuleKind};
+use api::session::EngineKind;
 use rusqlite::Connection;
 
 pub use folder::{Found, Registration};
-use index::Index;
 pub use index::check_name;
+use index::{Index, engine_of};
 pub use upload::Upload;
 
 use crate::Result;
@@ -32,6 +34,8 @@ use crate::database::{Database, sql_error};
 pub struct Settings {
     /// Names what artifacts depend on beside the content: the engine's version and the CPU.
     pub engine_tag: String,
+    /// The same for Wasmtime.
+    pub wasmtime_tag: String,
     /// The largest module, in bytes.
     pub max_bytes: u64,
     /// How many contents without a name are kept: the most recently used ones.
@@ -46,6 +50,7 @@ impl Settings {
     pub fn new(engine_tag: impl Into<String>) -> Self {
         Self {
             engine_tag: engine_tag.into(),
+            wasmtime_tag: "wasmtime".to_owned(),
             max_bytes: 256 << 20,
             anonymous_keep: 64,
             anonymous_bytes: 1 << 30,
@@ -65,9 +70,32 @@ pub struct Resolved {
     pub kind: ModuleKind,
     /// The module's file.
     pub path: Arc<Path>,
-    /// The artifact's file, when the module is compiled for this engine and CPU.
-    pub artifact: Option<Arc<Path>>,
+    /// What it imports and nobody offers; only a component can be here with such.
+    pub missing: Arc<[String]>,
+    artifacts: [Option<Arc<Path>>; 2],
     _hold: Arc<()>,
+}
+
+impl Resolved {
+    /// The engine that runs it where nothing else is asked for.
+    #[must_use]
+    pub fn engine(&self) -> EngineKind {
+        engine_of(self.kind)
+    }
+
+    /// The artifact's file, when the module is compiled for this engine and CPU.
+    #[must_use]
+    pub fn artifact(&self, engine: EngineKind) -> Option<&Arc<Path>> {
+        self.artifacts[engine as usize].as_ref()
+    }
+
+    /// Refuses a component that imports what nobody offers; `named` is for the message.
+    ///
+    /// # Errors
+    /// `module_import_missing`, with the names.
+    pub fn complete(&self, named: &str) -> Result<()> {
+        component::complete(named, &self.missing)
+    }
 }
 
 /// The store of modules. Cloning it is cheap; all clones are one store.
@@ -79,14 +107,20 @@ pub struct Modules {
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
-    /// The engine's tag as it stands in file names.
-    tag: String,
+    /// The engines' tags as they stand in file names, in the order of [`index::ENGINES`].
+    tags: [String; 2],
     modules_dir: PathBuf,
     artifacts_dir: PathBuf,
     /// Held through every change of files, rows and index, so that they agree.
     registry: Mutex<Connection>,
     index: RwLock<Index>,
     problems: Vec<String>,
+}
+
+impl Shared {
+    fn tag(&self, engine: EngineKind) -> &str {
+        &self.tags[engine as usize]
+    }
 }
 
 impl Modules {
@@ -123,7 +157,8 @@ impl Modules {
             name,
             kind: content.kind,
             path: Arc::clone(&content.path),
-            artifact: content.compiled().map(Arc::clone),
+            missing: Arc::clone(&content.missing),
+            artifacts: content.codes.each_ref().map(|code| code.compiled().map(Arc::clone)),
             _hold: Arc::clone(&content.hold),
         })
     }
@@ -151,14 +186,14 @@ impl Modules {
     }
 
     fn detail_by(&self, sql: &Connection, name_or_digest: &str) -> Result<ModuleDetail> {
-        let (info, digest) = {
+        let (info, digest, missing) = {
             let index = self.index();
             let (name, content) = index.find(name_or_digest)?;
             let info = index.named(&name).unwrap_or_else(|| content.info("", content.created_at));
-            (info, Arc::clone(&content.digest))
+            (info, Arc::clone(&content.digest), content.missing.to_vec())
         };
         let (imports, exports) = registry::interface(sql, &digest).map_err(|e| sql_error(&e))?;
-        Ok(ModuleDetail { info, imports, exports })
+        Ok(ModuleDetail { info, imports, exports, missing })
     }
 
     /// Removes a name, and its content with its artifact when nothing else names it; or, by digest, a content
@@ -237,7 +272,9 @@ impl Modules {
         let Some(content) = self.index_mut().contents.remove(digest) else { return Ok(()) };
         // A file that cannot be removed now is removed by the next open.
         let _ = std::fs::remove_file(&content.path);
-        let _ = std::fs::remove_file(&content.artifact_path);
+        for code in &content.codes {
+            let _ = std::fs::remove_file(&code.path);
+        }
         Ok(())
     }
 

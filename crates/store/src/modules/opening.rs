@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
 use api::error::{Error, ErrorCode};
-use api::module::ArtifactState;
+use api::module::ModuleKind;
 use sha2::{Digest, Sha256};
 
 use super::index::{Index, Name, PREFIX, hex};
 use super::upload::hex_of;
-use super::{Modules, Settings, Shared, artifact, check, registry, upload};
+use super::{Modules, Settings, Shared, artifact, check, component, registry, upload};
 use crate::Result;
 use crate::database::{Database, io_error, sql_error};
 
@@ -23,11 +23,11 @@ pub(super) fn open(database: &Database, settings: Settings) -> Result<Modules> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| io_error(folder, &e))?;
     }
     let sql = database.connect().map_err(|e| sql_error(&e))?;
-    let tag = artifact::file_tag(&settings.engine_tag);
+    let tags = [&settings.engine_tag, &settings.wasmtime_tag].map(|tag| artifact::file_tag(tag));
     let mut modules = Modules {
         shared: Arc::new(Shared {
             settings,
-            tag,
+            tags,
             modules_dir,
             artifacts_dir,
             registry: Mutex::new(sql),
@@ -58,9 +58,14 @@ impl Modules {
         for row in registry::contents(&sql).map_err(|e| sql_error(&e))? {
             let file = fs::metadata(self.content_path(&row.digest));
             let present = file.is_ok_and(|file| file.is_file() && file.len() == row.size);
-            let artifact =
-                if present { self.found_artifact(&sql, &row.digest)? } else { ArtifactState::Interpreted };
-            let content = self.content(&row, present, artifact);
+            let missing = match row.kind {
+                ModuleKind::Core => Vec::new(),
+                ModuleKind::Component => {
+                    let (imports, _) = registry::interface(&sql, &row.digest).map_err(|e| sql_error(&e))?;
+                    component::missing(&imports)
+                }
+            };
+            let content = self.content(&sql, &row, present, missing)?;
             index.contents.insert(Arc::clone(&content.digest), content);
         }
         for (name, digest, created_at) in registry::names(&sql).map_err(|e| sql_error(&e))? {
@@ -121,8 +126,11 @@ impl Modules {
 
     /// Removes unfinished artifacts, those of other engine versions and CPUs, and those without a module.
     fn tidy_artifacts(&self) -> Result<()> {
-        let wanted: HashSet<_> =
-            self.index().contents.values().map(|content| Arc::clone(&content.artifact_path)).collect();
+        let wanted: HashSet<_> = {
+            let index = self.index();
+            let codes = index.contents.values().flat_map(|content| &content.codes);
+            codes.map(|code| Arc::clone(&code.path)).collect()
+        };
         for (path, name) in files(&self.shared.artifacts_dir)? {
             let ours = name.starts_with(artifact::TEMPORARY) || name.ends_with(".aot");
             if ours && !wanted.contains(path.as_path()) {

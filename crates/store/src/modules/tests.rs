@@ -8,6 +8,8 @@ use api::module::ArtifactState;
 
 use super::*;
 
+const CORE: EngineKind = EngineKind::Wasmedge;
+
 /// A valid program, another one for every number.
 pub(super) fn program(number: u32) -> Vec<u8> {
     wat::parse_str(format!(
@@ -195,30 +197,63 @@ fn artifacts_belong_to_content_and_engine() {
     let place = Place::new();
     let modules = place.open();
     let digest = put(&modules, Some("a"), &program(1)).unwrap().info.digest;
-    assert_eq!(modules.resolve("a").unwrap().artifact, None);
-    modules.set_artifact(&digest, ArtifactState::Compiling).unwrap();
+    assert_eq!(modules.resolve("a").unwrap().artifact(CORE), None);
+    modules.set_artifact(&digest, CORE, ArtifactState::Compiling).unwrap();
     assert_eq!(modules.list()[0].artifact, ArtifactState::Compiling);
     assert_eq!(place.open().list()[0].artifact, ArtifactState::Interpreted, "a crash ends compiling");
 
     let temporary = modules.artifact_temp_path(&digest).unwrap();
     fs::write(&temporary, b"").unwrap();
-    assert!(modules.commit_artifact(&digest, &temporary, 5).is_err());
+    assert!(modules.commit_artifact(&digest, CORE, &temporary, 5).is_err());
     assert!(place.files("artifacts").is_empty());
     fs::write(&temporary, b"code").unwrap();
-    let compiled = modules.commit_artifact(&digest, &temporary, 5).unwrap();
+    let compiled = modules.commit_artifact(&digest, CORE, &temporary, 5).unwrap();
     assert_eq!(compiled, ArtifactState::Compiled { size: 4, compile_ms: 5 });
-    let path = modules.resolve("a").unwrap().artifact.unwrap();
-    assert_eq!(*path, *modules.artifact_path(&digest).unwrap());
+    let path = modules.resolve("a").unwrap().artifact(CORE).unwrap().clone();
+    assert_eq!(*path, *modules.artifact_path(&digest, CORE).unwrap());
     assert_eq!(place.open().list()[0].artifact, compiled);
 
     fs::write(&*path, b"cut").unwrap();
     assert_eq!(place.open().list()[0].artifact, ArtifactState::Interpreted, "another size than noted");
     assert!(!path.exists());
 
-    modules.set_artifact(&digest, ArtifactState::Failed { why: "é".repeat(2000) }).unwrap();
+    modules.set_artifact(&digest, CORE, ArtifactState::Failed { why: "é".repeat(2000) }).unwrap();
     let ArtifactState::Failed { why } = place.open().list()[0].artifact.clone() else { panic!("not failed") };
     assert!(why.len() <= 2000 && why.starts_with('é'));
     assert_eq!(place.open_as("other engine").list()[0].artifact, ArtifactState::Interpreted);
+}
+
+#[test]
+fn a_module_may_have_an_artifact_for_each_engine() {
+    let place = Place::new();
+    let modules = place.open();
+    let digest = put(&modules, Some("a"), &program(1)).unwrap().info.digest;
+    for (engine, code) in [(CORE, "one"), (EngineKind::Wasmtime, "other")] {
+        let temporary = modules.artifact_temp_path(&digest).unwrap();
+        fs::write(&temporary, code).unwrap();
+        modules.commit_artifact(&digest, engine, &temporary, 1).unwrap();
+    }
+    for modules in [modules, place.open()] {
+        let found = modules.resolve("a").unwrap();
+        assert_eq!(fs::read_to_string(found.artifact(CORE).unwrap()).unwrap(), "one");
+        assert_eq!(fs::read_to_string(found.artifact(EngineKind::Wasmtime).unwrap()).unwrap(), "other");
+        assert_eq!(found.engine(), CORE);
+    }
+    assert_eq!(place.files("artifacts").len(), 2);
+    place.open().remove("a", |_| false).unwrap();
+    assert!(place.files("artifacts").is_empty());
+}
+
+#[test]
+fn a_component_is_kept_with_what_it_lacks() {
+    let place = Place::new();
+    let text = r#"(component (import "test:store/keys@1.0.0" (instance (export "get" (func))))
+        (type $t (enum "a")) (export "kind" (type $t)))"#;
+    let detail = put(&place.open(), Some("part"), &wat::parse_str(text).unwrap()).unwrap();
+    assert_eq!((detail.info.kind, detail.missing.len()), (ModuleKind::Component, 1));
+    let found = place.open().resolve("part").unwrap();
+    assert_eq!(found.engine(), EngineKind::Wasmtime);
+    assert!(found.complete("part").unwrap_err().message.contains("test:store/keys@1.0.0"));
 }
 
 #[test]
@@ -228,7 +263,7 @@ fn artifacts_of_another_engine_and_unfinished_ones_are_removed() {
     let digest = put(&modules, Some("a"), &program(1)).unwrap().info.digest;
     let temporary = modules.artifact_temp_path(&digest).unwrap();
     fs::write(&temporary, b"code").unwrap();
-    modules.commit_artifact(&digest, &temporary, 5).unwrap();
+    modules.commit_artifact(&digest, CORE, &temporary, 5).unwrap();
     fs::write(modules.artifact_temp_path(&digest).unwrap(), b"half").unwrap();
     drop(place.open());
     assert_eq!(place.files("artifacts").len(), 1);

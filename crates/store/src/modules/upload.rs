@@ -12,9 +12,9 @@ use api::module::{ArtifactState, ModuleDetail};
 use sha2::{Digest, Sha256};
 
 use super::check::{self, Facts};
-use super::index::{Content, Name, PREFIX, check_name, hex};
+use super::index::{Code, Content, ENGINES, Name, PREFIX, check_name, hex};
 use super::registry::{self, ContentRow};
-use super::{Modules, artifact};
+use super::{Modules, artifact, component};
 use crate::Result;
 use crate::database::{io_error, now_ms, sql_error};
 
@@ -169,27 +169,40 @@ impl Modules {
             return Err(sql_error(&failure));
         }
         // A file that was lost and came back may still have its artifact.
-        let artifact = self.found_artifact(sql, digest)?;
-        let content = self.content(&row, true, artifact);
+        let content = self.content(sql, &row, true, component::missing_of(facts))?;
         self.index_mut().contents.insert(Arc::clone(&content.digest), content);
         Ok(())
     }
 
-    pub(super) fn content(&self, row: &ContentRow, present: bool, artifact: ArtifactState) -> Content {
+    pub(super) fn content(
+        &self,
+        sql: &rusqlite::Connection,
+        row: &ContentRow,
+        present: bool,
+        missing: Vec<String>,
+    ) -> Result<Content> {
         let hex = hex(&row.digest).unwrap_or_default();
-        Content {
+        let [wasmedge, wasmtime] = ENGINES.map(|engine| {
+            let name = artifact::file_name(hex, self.shared.tag(engine));
+            let state = match present {
+                true => self.found_artifact(sql, &row.digest, engine)?,
+                false => ArtifactState::Interpreted,
+            };
+            Ok(Code { path: self.shared.artifacts_dir.join(name).into(), state })
+        });
+        Ok(Content {
             digest: row.digest.as_str().into(),
             path: self.content_path(&row.digest).into(),
-            artifact_path: self.shared.artifacts_dir.join(artifact::file_name(hex, &self.shared.tag)).into(),
+            codes: [wasmedge?, wasmtime?],
+            missing: missing.into(),
             kind: row.kind,
             size: row.size,
             created_at: row.created_at,
             anonymous: row.anonymous,
             present,
-            artifact,
             used: AtomicU64::new(row.created_at),
             hold: Arc::new(()),
-        }
+        })
     }
 
     pub(super) fn content_path(&self, digest: &str) -> PathBuf {

@@ -50,6 +50,19 @@ impl SessionHandle {
         }
     }
 
+    /// Waits until it is ready, or has ended.
+    pub async fn ready(&self) {
+        let mut changes = self.session.changed.subscribe();
+        while {
+            let info = lock(&self.session.info);
+            !info.ready && info.outcome.is_none()
+        } {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Writes to its standard input as fast as it reads, and closes that afterwards if `close`.
     ///
     /// # Errors

@@ -72,7 +72,9 @@ impl Supervisor {
         let mut rows = found.into_iter().rev();
         let page: Vec<(SessionNo, SessionInfo)> = rows.by_ref().take(limit as usize).collect();
         let next = rows.next().and(page.last()).map(|(no, _)| no.to_string());
-        Ok(SessionPage { sessions: page.into_iter().map(|(_, info)| info).collect(), next })
+        // A value may be large; session_get has it.
+        let sessions = page.into_iter().map(|(_, info)| SessionInfo { value: None, ..info }).collect();
+        Ok(SessionPage { sessions, next })
     }
 
     /// Shows one session.

@@ -1,6 +1,7 @@
 //! The calls of the API, one file for each verb.
 
 mod handle;
+mod launch;
 mod list;
 mod logs;
 mod modules;
@@ -16,8 +17,9 @@ mod templates;
 mod wiring;
 
 pub use handle::SessionHandle;
+pub(crate) use launch::{Launch, file};
 pub(crate) use modules::ByPath;
 pub use modules::ModuleUpload;
+use plan::Plan;
 pub(crate) use specification::specification;
-pub(crate) use start::{code, file};
-pub use wiring::Wiring;
+pub use wiring::{Serving, Wiring};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use api::error::{Error, ErrorCode};
-use api::module::{ArtifactState, ModuleDetail, ModuleList, ModulePut};
-use api::session::Done;
+use api::module::{ArtifactState, ModuleDetail, ModuleKind, ModuleList, ModulePut};
+use api::session::{Done, EngineKind};
 use base64::Engine as _;
 use bytes::Bytes;
 use store::modules::{Resolved, Upload};
@@ -58,6 +58,15 @@ impl Supervisor {
     pub async fn module_get(&self, name: &str) -> Result<ModuleDetail> {
         let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
         blocking(move || shared.modules.detail(&name)).await
+    }
+
+    /// What kind of module a name or digest stands for, and its digest. Touches no disk.
+    ///
+    /// # Errors
+    /// When there is no such module.
+    pub fn module_kind(&self, name: &str) -> Result<(ModuleKind, Arc<str>)> {
+        let module = self.shared.modules.resolve(name)?;
+        Ok((module.kind, module.digest))
     }
 
     /// Removes a name, and the content with its last name.
@@ -115,8 +124,12 @@ impl ModuleUpload {
         let Some(upload) = self.inner.take() else { return Err(over()) };
         let sha256 = self.sha256.take();
         let detail = blocking(move || upload.finish(sha256.as_deref())).await?;
-        if detail.info.artifact == ArtifactState::Interpreted {
-            self.shared.compile.want(&detail.info.digest);
+        match detail.info.kind {
+            ModuleKind::Component => self.shared.prepare_components(),
+            ModuleKind::Core if detail.info.artifact == ArtifactState::Interpreted => {
+                self.shared.compile.want(&detail.info.digest, EngineKind::Wasmedge);
+            }
+            ModuleKind::Core => {}
         }
         // A template may have waited for it, or have to follow its name to the new content.
         self.shared.refresh_all();

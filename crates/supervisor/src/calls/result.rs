@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use api::session::{SessionResult, SessionWait, Waited};
+use api::session::{SessionReady, SessionResult, SessionWait, WaitFor, Waited};
 use api::{LogKind, Outcome};
 
 use crate::read::Found;
+use crate::session::lock;
 use crate::{Result, Supervisor};
 
 /// The most of each stream that a result holds, in bytes. `session_logs` has the rest.
@@ -24,7 +25,7 @@ impl Supervisor {
         self.result(&found).await
     }
 
-    /// Waits for the end; `None` when the wait ran out first.
+    /// Waits for the end, or until the session is ready; `None` when the wait ran out first.
     ///
     /// # Errors
     /// When there is no such session, or the history cannot be read.
@@ -33,9 +34,17 @@ impl Supervisor {
         if let Found::Live(session) = &found {
             let wait = request.wait_ms.map_or(WAIT.0, Duration::from_millis).min(WAIT.1);
             let mut changes = session.changed.subscribe();
-            let ended = async { while !session.state().is_final() && changes.changed().await.is_ok() {} };
-            if tokio::time::timeout(wait, ended).await.is_err() {
+            let come = || {
+                let info = lock(&session.info);
+                info.state.is_final() || request.what == WaitFor::Ready && info.ready
+            };
+            let came = async { while !come() && changes.changed().await.is_ok() {} };
+            if tokio::time::timeout(wait, came).await.is_err() {
                 return Ok(None);
+            }
+            if !session.state().is_final() {
+                let ready_ms = *lock(&session.ready_ms);
+                return Ok(Some(Waited::Ready(SessionReady { ready: true, ready_ms })));
             }
         }
         Ok(self.result(&found).await?.map(Waited::Ended))

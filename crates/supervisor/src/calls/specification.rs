@@ -4,16 +4,20 @@ use std::collections::HashSet;
 use std::path::{Component, Path};
 
 use api::error::{Error, ErrorCode};
+use api::permission::{Fs, OwnFolder};
 use api::session::{DirGrant, DirMode, RunMode, SessionStart};
 use base64::Engine as _;
 use frames::SessionSpec;
-use frames::message::Dir;
+use frames::message::{Dir, Invoke};
 
 use crate::Result;
 
 /// The most bytes that arguments, environment and folders of a session may have together. They go through one
 /// socket message, whose room is about 200 kB by default (net.core.wmem_default).
 const MAX_REQUEST: usize = 128 * 1024;
+
+/// The longest name of a function, in bytes.
+const MAX_NAME: usize = 1024;
 
 /// A page of WebAssembly memory is 64 KiB, so a MiB has 16; there are at most 65536 pages.
 pub(super) const PAGES_PER_MB: u32 = 16;
@@ -81,6 +85,19 @@ pub(crate) fn specification(
     if megabytes == 0 {
         return Err(invalid("memory_limit_mb has to be at least 1".to_owned()));
     }
+    let invoke = invoke(request)?;
+    let size = size + invoke.as_ref().map_or(0, |call| call.function.len() + call.args.len());
+    if size > MAX_REQUEST {
+        let message =
+            format!("the request and the arguments of invoke have {size} bytes; {MAX_REQUEST} may be");
+        return Err(Error::new(ErrorCode::TooLarge, message));
+    }
+    let ready_export = match request.ready.as_ref().and_then(|ready| ready.export.clone()) {
+        Some(name) if name.is_empty() || name.len() > MAX_NAME => {
+            return Err(invalid(format!("ready: {name:?} cannot be the name of an export")));
+        }
+        name => name,
+    };
     Ok(SessionSpec {
         session_id: id.to_owned(),
         compiled: mode == RunMode::Compiled,
@@ -92,11 +109,77 @@ pub(crate) fn specification(
         yield_after_ms: 0,
         raw_stdout: false,
         network: None,
-        invoke: None,
+        invoke,
         serve: None,
-        ready_export: None,
+        ready_export,
         deadline_ms: 0,
     })
+}
+
+/// The call that a request asks for.
+fn invoke(request: &SessionStart) -> Result<Option<Invoke>> {
+    let Some(function) = request.invoke.clone() else {
+        return match request.invoke_args.is_empty() {
+            true => Ok(None),
+            false => Err(invalid("invoke_args belong to invoke".to_owned())),
+        };
+    };
+    let whole = function.contains('(');
+    if function.is_empty() || !whole && function.len() > MAX_NAME {
+        return Err(invalid("invoke: this cannot be the name of a function".to_owned()));
+    }
+    if whole && !request.invoke_args.is_empty() {
+        return Err(invalid(format!(
+            "invoke: {function:?} has its arguments already; leave invoke_args out"
+        )));
+    }
+    let args = match whole {
+        true => String::new(),
+        false => serde_json::to_string(&request.invoke_args)
+            .map_err(|error| invalid(format!("invoke_args: {error}")))?,
+    };
+    Ok(Some(Invoke { function, args }))
+}
+
+/// Turns the folders that a request's permissions list into grants, and refuses what only a package can have.
+pub(super) fn granted(request: &mut SessionStart) -> Result<()> {
+    if request.permissions.exec {
+        let message = "permissions: exec is not offered by this server";
+        return Err(Error::new(ErrorCode::PermissionDenied, message));
+    }
+    if let Some(line) = request.ready.as_ref().and_then(|ready| ready.line.as_ref())
+        && (line.is_empty() || line.contains('\n') || line.len() > crate::ready::MAX_LINE)
+    {
+        let most = crate::ready::MAX_LINE;
+        return Err(invalid(format!("ready: line has to be one line of 1 to {most} bytes")));
+    }
+    let folders = match std::mem::take(&mut request.permissions.fs) {
+        Fs::Own(OwnFolder::None) => return Ok(()),
+        Fs::Own(_) => {
+            let message = "permissions: fs: a session that belongs to no package has no folder of its own; list folders";
+            return Err(Error::new(ErrorCode::PermissionDenied, message));
+        }
+        Fs::Listed(folders) => folders,
+    };
+    let modes = [(folders.read, DirMode::Read), (folders.read_write, DirMode::ReadWrite)];
+    for (texts, mode) in modes {
+        for text in texts {
+            let (host, guest) = match text.split_once("::") {
+                Some((host, guest)) => (host.to_owned(), Some(guest.to_owned())),
+                None => (text, None),
+            };
+            if !Path::new(&host).is_absolute() {
+                return Err(Error::new(
+                    ErrorCode::PermissionDenied,
+                    format!(
+                        "permissions: fs: {host}: a relative path belongs to a package; give an absolute one"
+                    ),
+                ));
+            }
+            request.dirs.push(DirGrant { host, guest, mode });
+        }
+    }
+    Ok(())
 }
 
 fn folder(grant: &DirGrant) -> Result<Dir> {

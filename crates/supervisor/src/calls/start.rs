@@ -1,25 +1,21 @@
 //! `session_start`
 
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
 
 use api::error::{Error, ErrorCode};
-use api::session::{Limits, RunMode, SessionInfo, SessionStart, SessionStarted, SessionWait, Waited};
-use api::template::Warm;
-use api::{ModuleKind, SessionState};
-use frames::Sockets;
-use store::modules::Resolved;
+use api::session::{
+    Attempt, Limits, RunMode, SessionInfo, SessionStart, SessionStarted, SessionWait, Waited,
+};
+use api::{Outcome, SessionState};
 
-use super::specification::{PAGES_PER_MB, specification};
+use super::launch::Order;
+use super::specification::{PAGES_PER_MB, granted, invalid};
 use super::{SessionHandle, Wiring};
-use crate::core::{Core, base};
-use crate::driver::want_outgoing;
 use crate::pool::Event;
-use crate::session::{Session, Waiting, lock, now_ms, open};
-use crate::templates::Key;
+use crate::ready::Signs;
+use crate::repeat::{Repeat, note};
+use crate::session::{Session, lock, now_ms};
 use crate::{Result, Supervisor};
 
 impl Supervisor {
@@ -50,57 +46,62 @@ impl Supervisor {
     pub async fn session_start_wired(
         &self,
         mut request: SessionStart,
-        wiring: Wiring,
+        mut wiring: Wiring,
     ) -> Result<SessionHandle> {
         let shared = &self.shared;
         if shared.draining.load(Relaxed) {
             return Err(draining());
         }
+        granted(&mut request)?;
+        repeatable(&request, &wiring)?;
         let plan = shared.plan(&mut request)?;
-        let named = request.module.clone().unwrap_or_default();
-        let module = match &plan.template {
-            Some(_) => shared.modules.resolve(&named)?,
-            None => self.resolve(&named).await?,
-        };
-        let (path, mode) = code(&module, &named)?;
-        let id = new_id();
-        let mut spec = specification(&request, &id, shared.config.memory_limit_mb, mode)?;
-        spec.yield_after_ms = if wiring.resident { 0 } else { shared.config.yield_after_ms };
-        spec.raw_stdout = wiring.stdout.is_some();
-        spec.network = wiring.network(&request.permissions);
-        let sockets = spec.sockets();
-        if let Some((_, template)) = &plan.template
-            && let Warm::Export(name) = &template.warm
-        {
-            spec.init = Some(name.clone());
-        }
-        let key = match &plan.template {
-            // The functions for sockets are in a template of their own, whatever was declared.
-            Some((_, template)) if plan.fits && sockets == Sockets::None => Some(match template.warm {
-                // Its initialiser ran with arguments of its own.
-                Warm::Export(_) => shared.key(template, &module)?,
-                Warm::Instantiate | Warm::Stdin => Key::declared(template, Arc::clone(&module.digest), &spec),
-            }),
-            _ => None,
-        };
         let stdin = match wiring.stdin.is_empty() {
-            true => plan.stdin.into(),
+            true => plan.stdin.clone().into(),
             false => wiring.stdin.clone(),
         };
+        let id = new_id();
         let timeout_ms = request.timeout_ms.or(shared.config.timeout_ms).filter(|limit| *limit > 0);
+        let (raw_stdout, given) = (wiring.stdout.is_some(), wiring.given());
+        let order = Order { id: &id, wiring: &wiring, raw_stdout, given, stdin: &stdin, timeout_ms };
+        let fallback = match &request.fallback {
+            Some(name) => {
+                let other = SessionStart { module: Some(name.clone()), ..request.clone() };
+                Some(shared.launch(&other, None, &order).await?)
+            }
+            None => None,
+        };
+        let mut attempts = Vec::new();
+        let (launch, fallback) = match (shared.launch(&request, Some(&plan), &order).await, fallback) {
+            (Err(error), Some(fallback)) if cannot_load(error.code) => {
+                let (module, outcome) = (
+                    request.module.clone().unwrap_or_default(),
+                    Outcome::LoadFailed { message: error.message },
+                );
+                attempts.push(Attempt { module, started_at: None, ended_at: now_ms(), outcome });
+                (fallback, None)
+            }
+            (launch, fallback) => (launch?, fallback),
+        };
+        let mode = launch.mode;
         let limits = Limits {
             timeout_ms,
-            memory_limit_mb: Some(spec.max_pages / PAGES_PER_MB),
+            memory_limit_mb: Some(launch.waiting.spec.max_pages / PAGES_PER_MB),
             output_limit_bytes: (!wiring.resident)
                 .then_some(request.output_limit_bytes.unwrap_or(shared.config.output_limit_bytes)),
             memory_cgroup_mb: None,
         };
         let forward = request.forward_logs.unwrap_or(shared.config.forward_all);
+        let said = attempts.first().map(|attempt| {
+            note(format!(
+                "attempt 1 ended: {}: {}; {} takes over",
+                attempt.module, attempt.outcome, launch.named
+            ))
+        });
         let mut info = SessionInfo {
             session_id: id.clone(),
-            module: named,
+            module: launch.named.clone(),
             template: plan.template.as_ref().map(|(name, _)| name.clone()),
-            digest: module.digest.to_string(),
+            digest: launch.module.digest.to_string(),
             state: SessionState::Pending,
             ready: false,
             outcome: None,
@@ -111,19 +112,21 @@ impl Supervisor {
             started_at: None,
             ended_at: None,
             duration_ms: None,
+            load_ms: None,
             cpu_ms: None,
             max_rss_kb: None,
             minor_faults: None,
             start: None,
             mode: Some(mode),
+            engine: Some(launch.waiting.engine),
             limits: limits.clone(),
-            attempts: Vec::new(),
+            attempts,
             value: None,
             log_next_seq: 0,
             log_dropped: 0,
         };
         if mode == RunMode::Interpreted {
-            shared.compile.want(&module.digest);
+            shared.compile.want(&launch.module.digest, launch.waiting.engine);
         }
         let mut core = lock(&shared.core);
         if shared.draining.load(Relaxed) {
@@ -136,20 +139,7 @@ impl Supervisor {
             let message = format!("{running} sessions run and {queued} wait, which is as many as may");
             Error::new(ErrorCode::QueueFull, message)
         };
-        let file = file(&mut core, path)?;
-        if sockets == Sockets::Outgoing {
-            want_outgoing(shared, &mut core);
-        }
-        let stem = match (plan.template, key) {
-            (Some((name, _)), Some(key)) => shared.declared_stem(&mut core, &name, key, &file),
-            (template, _)
-                if mode == RunMode::Compiled && (template.is_none() || sockets != Sockets::None) =>
-            {
-                let key = Key::instantiated(Arc::clone(&module.digest), spec.max_pages, sockets);
-                shared.automatic_stem(&mut core, key, &info.module, &file)
-            }
-            _ => base(sockets),
-        };
+        let stem = shared.stem(&mut core, &launch);
         if let Some(made) = core.stems.get(&stem).and_then(|stem| stem.made.as_ref()) {
             // A template that stands since before the module was compiled runs as it stands.
             let compiled = made.key.spec.compiled;
@@ -160,26 +150,24 @@ impl Supervisor {
         if !at_once && queued >= shared.config.pool.max_queue {
             return Err(full());
         }
-        let (resident, given) = (wiring.resident, wiring.given());
-        let waiting = Waiting {
-            spec,
-            module: file,
-            given,
-            stdin,
-            stdin_open: request.stdin_open,
-            timeout: timeout_ms.map(Duration::from_millis),
-            resident,
-            attempts: 0,
-            began: Instant::now(),
-        };
+        let waiting = launch.waiting.clone();
+        let ready = request.ready.as_ref().map(Signs::declared);
+        let repeat = (request.retries.is_some() || fallback.is_some())
+            .then(|| Repeat::new(request.retries, launch, fallback));
         let no = core.next_no;
         core.next_no += 1;
         let limit = limits.output_limit_bytes.unwrap_or(u64::MAX);
-        let session = Arc::new(Session::new(no, info, waiting, shared.config.ring_lines, limit, forward));
+        let ring_lines = shared.config.ring_lines;
+        let session = Arc::new(Session::new(no, info, waiting, ring_lines, limit, forward, (ready, repeat)));
         core.ids.insert(id, no);
         core.live += 1;
         core.sessions.insert(no, Arc::clone(&session));
         session.stem.store(stem, Relaxed);
+        if let Some(line) = said {
+            // Before anything that it prints.
+            shared.record(&session);
+            shared.publish(&session, vec![line]);
+        }
         shared.step_in(&mut core, stem, Event::Submit(no));
         if !core.sessions.contains_key(&no) {
             return Err(full());
@@ -190,69 +178,42 @@ impl Supervisor {
         }
         Ok(SessionHandle::new(shared, session))
     }
-
-    /// Finds the module that a request names: a registered name, a digest, or a path in an allowed folder.
-    async fn resolve(&self, named: &str) -> Result<Resolved> {
-        if !named.contains('/') {
-            return self.shared.modules.resolve(named);
-        }
-        let path = PathBuf::from(named);
-        let (shared, named) = (Arc::clone(&self.shared), named.to_owned());
-        crate::read::blocking(move || {
-            let refused = |why: &str| Error::new(ErrorCode::PathNotAllowed, format!("{named}: {why}"));
-            if !path.is_absolute() {
-                return Err(refused("a module's path has to be absolute"));
-            }
-            // Links are followed first, so that a link inside an allowed folder cannot lead out of it.
-            let real = path.canonicalize().map_err(|error| refused(&error.to_string()))?;
-            let allowed = |dir: &PathBuf| dir.canonicalize().is_ok_and(|dir| real.starts_with(dir));
-            if !shared.config.module_dirs.iter().any(allowed) {
-                return Err(refused("not in a folder of the setting module_dirs"));
-            }
-            shared.by_path.resolve(&shared, &real)
-        })
-        .await
-    }
 }
 
-/// What of a module is run, and how; `named` is for the message.
-///
-/// # Errors
-/// When no engine here runs it.
-pub(crate) fn code<'a>(module: &'a Resolved, named: &str) -> Result<(&'a Arc<Path>, RunMode)> {
-    if module.kind == ModuleKind::Component {
-        let message = format!("{named} is a component; this engine runs core modules");
-        return Err(Error::new(ErrorCode::ModuleUnsupported, message));
-    }
-    Ok(match &module.artifact {
-        Some(artifact) => (artifact, RunMode::Compiled),
-        None => (&module.path, RunMode::Interpreted),
-    })
+/// Whether a module that could not be started for this reason would not be the next time either.
+fn cannot_load(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::ModuleNotFound
+            | ErrorCode::ModuleInvalid
+            | ErrorCode::ModuleImportMissing
+            | ErrorCode::ModuleUnsupported
+            | ErrorCode::ModuleLoad
+    )
 }
 
-/// The module's file, opened once for all its sessions: whoever reads it, reads from its beginning by path or map.
-pub(crate) fn file(core: &mut Core, path: &Path) -> Result<Arc<OwnedFd>> {
-    if let Some(file) = core.files.get(path) {
-        return Ok(Arc::clone(file));
-    }
-    let file = open(path).map_err(|error| {
-        let code = match error.raw_os_error() {
-            // EMFILE, ENFILE, ENOMEM
-            Some(24 | 23 | 12) => ErrorCode::ResourceExhausted,
-            _ => ErrorCode::Internal,
-        };
-        Error::new(code, format!("cannot open {}: {error}", path.display()))
-    })?;
-    let file = Arc::new(file);
-    if core.files.len() >= MAX_FILES {
-        core.files.clear();
-    }
-    core.files.insert(path.to_owned(), Arc::clone(&file));
-    Ok(file)
-}
+/// The most retries.
+const MAX_RETRIES: u32 = 100;
 
-/// How many modules' files are held open.
-const MAX_FILES: usize = 128;
+/// Refuses what cannot be run a second time.
+fn repeatable(request: &SessionStart, wiring: &Wiring) -> Result<()> {
+    let retries = request.retries.as_ref().map_or(0, |retries| retries.max);
+    if retries > MAX_RETRIES {
+        return Err(invalid(format!("retries: max is {retries}, and at most {MAX_RETRIES} may be")));
+    }
+    if retries == 0 && request.fallback.is_none() {
+        return Ok(());
+    }
+    let wired = wiring.stdout.is_some() || wiring.serve.is_some() || !wiring.listeners.is_empty();
+    if request.stdin_open || wired || wiring.resident {
+        return Err(invalid(
+            "retries and fallback need a session that can be run again: give its whole input as stdin, and leave \
+             stdin_open out"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
 
 /// A fresh id: 60 random bits in 12 letters of Crockford's base 32, which has none that look alike.
 fn new_id() -> String {

@@ -60,7 +60,14 @@ impl Supervisor {
             // Whoever has services adds theirs.
             services: std::collections::BTreeMap::new(),
             gateway: api::stats::GatewayStats::default(),
+            modules: lock(&counters.tally).show(std::time::Instant::now()),
         }
+    }
+
+    /// How many sessions run, how many wait, and how many workers stand ready.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 3] {
+        lock(&self.shared.core).counts().map(|count| count as u64)
     }
 
     /// What templates weighed when it was looked last, and what the newest sessions weigh now.

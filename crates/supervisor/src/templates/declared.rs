@@ -12,8 +12,9 @@ use store::modules::Resolved;
 use super::warming::Gone;
 use super::{Key, Made};
 use crate::Result;
-use crate::calls::{code, file, specification};
-use crate::core::{Core, ROOT, Shared, Stem, StemId};
+use crate::calls::{file, specification};
+use crate::core::{Core, Shared, Stem, StemId};
+use crate::engines::{code, mode};
 use crate::pool::Limits;
 use crate::session::lock;
 
@@ -82,7 +83,9 @@ impl Shared {
 
     /// What a declared template has to have in memory when its module is this one.
     pub(crate) fn key(&self, template: &TemplateCreate, module: &Resolved) -> Result<Key> {
-        let (_, mode) = code(module, &template.module)?;
+        let engine = self.engine(None, module, &template.module)?;
+        module.complete(&template.module)?;
+        let mode = mode(module, engine);
         let request = SessionStart {
             module: Some(template.module.clone()),
             args: template.args.clone(),
@@ -92,7 +95,7 @@ impl Shared {
             ..SessionStart::default()
         };
         let session = specification(&request, "", self.config.memory_limit_mb, mode)?;
-        Ok(Key::declared(template, Arc::clone(&module.digest), &session))
+        Ok(Key::declared(template, Arc::clone(&module.digest), engine, &session))
     }
 
     /// The stem for a session of a declared template: its process if it is warm and holds what it has to, else the
@@ -104,7 +107,8 @@ impl Shared {
         key: Key,
         module: &Arc<OwnedFd>,
     ) -> StemId {
-        let Some(declared) = core.templates.declared.get_mut(name) else { return ROOT };
+        let base = key.base();
+        let Some(declared) = core.templates.declared.get_mut(name) else { return base };
         declared.sessions += 1;
         if let Some(id) = declared.warm
             && let Some(stem) = core.stems.get_mut(&id)
@@ -120,7 +124,7 @@ impl Shared {
             return id;
         }
         self.warm_up(core, name, key, module);
-        ROOT
+        base
     }
 
     /// Makes the process of a declared template, unless one is on its way or it is too early to try again.
@@ -228,10 +232,10 @@ impl Shared {
         let target = self.target(&spec);
         let mut core = lock(&self.core);
         let target = target.and_then(|(key, module)| {
-            if module.artifact.is_none() {
-                self.compile.want(&module.digest);
+            if module.artifact(key.engine).is_none() {
+                self.compile.want(&module.digest, key.engine);
             }
-            let (path, _) = code(&module, &spec.module)?;
+            let (path, _) = code(&module, key.engine)?;
             Ok((key, file(&mut core, path)?))
         });
         let Some(declared) = core.templates.declared.get_mut(name) else { return };
@@ -266,7 +270,7 @@ impl Shared {
 /// Whether sessions of one may run in the other: the same content, perhaps once compiled and once not.
 fn same_but_compiled(one: &Key, other: &Key) -> bool {
     let spec = TemplateSpec { compiled: other.spec.compiled, ..one.spec.clone() };
-    one.digest == other.digest && spec == other.spec
+    one.digest == other.digest && one.engine == other.engine && spec == other.spec
 }
 
 /// A declared template as the API shows it.

@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api::session::EngineKind;
 use api::template::TemplateCreate;
 use frames::{SessionSpec, Sockets, TemplateSpec, Warm};
 
@@ -40,16 +41,24 @@ const COUNTED: usize = 1024;
 pub(crate) struct Key {
     /// The module's content.
     pub(crate) digest: Arc<str>,
+    /// Whose memory it is.
+    pub(crate) engine: EngineKind,
     /// What was made of it.
     pub(crate) spec: TemplateSpec,
 }
 
 impl Key {
     /// The key of a template of a compiled module that every session with this memory limit and such sockets can use.
-    pub(crate) fn instantiated(digest: Arc<str>, max_pages: u32, sockets: Sockets) -> Self {
+    pub(crate) fn instantiated(
+        digest: Arc<str>,
+        engine: EngineKind,
+        max_pages: u32,
+        sockets: Sockets,
+    ) -> Self {
         let (args, env, dirs) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             digest,
+            engine,
             spec: TemplateSpec {
                 compiled: true,
                 max_pages,
@@ -63,12 +72,17 @@ impl Key {
     }
 
     /// The key of a declared template of this content; `session` is one that has its arguments, environment and folders.
-    pub(crate) fn declared(template: &TemplateCreate, digest: Arc<str>, session: &SessionSpec) -> Self {
+    pub(crate) fn declared(
+        template: &TemplateCreate,
+        digest: Arc<str>,
+        engine: EngineKind,
+        session: &SessionSpec,
+    ) -> Self {
         let (compiled, max_pages) = (session.compiled, session.max_pages);
         let warm = match &template.warm {
             // Nothing of them is in memory: each session brings its own.
             api::template::Warm::Instantiate => {
-                let mut key = Self::instantiated(digest, max_pages, Sockets::None);
+                let mut key = Self::instantiated(digest, engine, max_pages, Sockets::None);
                 key.spec.compiled = compiled;
                 return key;
             }
@@ -77,7 +91,12 @@ impl Key {
         };
         let (args, env, dirs) = (session.args.clone(), session.env.clone(), session.dirs.clone());
         let sockets = Sockets::None;
-        Self { digest, spec: TemplateSpec { compiled, max_pages, warm, args, env, dirs, sockets } }
+        Self { digest, engine, spec: TemplateSpec { compiled, max_pages, warm, args, env, dirs, sockets } }
+    }
+
+    /// The zygote that it is forked from.
+    pub(crate) fn base(&self) -> StemId {
+        base(self.engine, self.spec.sockets)
     }
 }
 
@@ -128,7 +147,7 @@ impl Shared {
         name: &str,
         module: &Arc<OwnedFd>,
     ) -> StemId {
-        let (now, base) = (Instant::now(), base(key.spec.sockets));
+        let (now, base) = (Instant::now(), key.base());
         if let Some(id) = core.templates.automatic.get(&key) {
             let Some(stem) = core.stems.get_mut(id) else { return base };
             stem.last_used = now;

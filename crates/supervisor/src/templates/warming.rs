@@ -10,7 +10,7 @@ use frames::{FromZygote, Warm};
 use tokio::net::unix::pipe;
 
 use super::{FAILED, Made};
-use crate::core::{Core, Shared, Stem, StemId, base};
+use crate::core::{Core, Shared, Stem, StemId};
 use crate::driver;
 use crate::pool::{Event, Limits, Pool};
 use crate::session::lock;
@@ -39,7 +39,10 @@ impl Shared {
         limits: Limits,
         module: &Arc<OwnedFd>,
     ) -> std::io::Result<StemId> {
-        let base = core.stems.get(&base(made.key.spec.sockets)).and_then(|base| base.zygote.as_ref());
+        let base = made.key.base();
+        // One that is not there yet looks after the templates once it is.
+        driver::want(self, core, base);
+        let base = core.stems.get(&base).and_then(|base| base.zygote.as_ref());
         let (zygote, _) = base.ok_or(std::io::ErrorKind::NotConnected)?;
         let (control, theirs) = UnixStream::pair()?;
         control.set_nonblocking(true)?;
@@ -84,7 +87,7 @@ impl Shared {
             }
         }
         // Each goes in front of the one before, so the last goes first.
-        let base = base(made.key.spec.sockets);
+        let base = made.key.base();
         for no in stem.pool.take_queue().into_iter().rev() {
             if let Some(session) = core.sessions.get(&no) {
                 session.stem.store(base, Relaxed);

@@ -1,12 +1,12 @@
 //! `cargo xtask bench gateway`: requests to a service straight, through the gateway and through nginx; a handler beside
 //! `wasmtime serve`.
 
-mod child;
-mod debian;
-mod load;
-mod nginx;
-mod peer;
-mod site;
+pub(crate) mod child;
+pub(crate) mod debian;
+pub(crate) mod load;
+pub(crate) mod nginx;
+pub(crate) mod peer;
+pub(crate) mod site;
 
 use std::net::SocketAddr;
 
@@ -60,26 +60,26 @@ history. `wasmtime serve` answers each in an instance of its own, all in one pro
 (`crates/xtask/peer`).";
 
 /// What is compared: its name, its connections, and how it is asked, or the reason why it is not there.
-struct Row {
-    name: &'static str,
-    connections: usize,
-    line: std::result::Result<Line, String>,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) connections: usize,
+    pub(crate) line: std::result::Result<Line, String>,
 }
 
 impl Row {
-    fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         key(self.name, self.connections)
     }
 }
 
-fn key(name: &str, connections: usize) -> String {
+pub(crate) fn key(name: &str, connections: usize) -> String {
     format!("{name}, connections: {connections}")
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let wrk = Wrk::find(bench.dir.path())?;
     let site = Site::start(bench.dir.path())?;
-    let (nginx, peer) = (nginx(bench, &site), Peer::start(bench.dir.path()));
+    let (nginx, peer) = (nginx(bench, &site), Peer::start(bench.dir.path(), None));
     let ([proxied, crowd], handled) = (proxied(bench, &site, &nginx), handled(&site, &peer));
     let (job, server) = (Job::hello("warm"), &site.server);
     job.settle(server)?;
@@ -117,7 +117,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 }
 
 /// Rounds of a block of each row that is there.
-fn rounds<'a>(bench: &'a Bench, wrk: &'a Wrk, rows: &'a [Row]) -> Result<Rounds<'a>> {
+pub(crate) fn rounds<'a>(bench: &'a Bench, wrk: &'a Wrk, rows: &'a [Row]) -> Result<Rounds<'a>> {
     let mut rounds = Rounds::new(bench);
     for line in rows.iter().filter_map(|row| row.line.as_ref().ok()) {
         ask(line.address, &line.path, line.text)?;
@@ -198,13 +198,13 @@ fn handled(site: &Site, peer: &Result<Peer>) -> Vec<Row> {
 }
 
 /// What a row of a number of connections is to another one; nothing follows from one that is not there.
-fn over(measured: &Measured, connections: usize, names: [&str; 2], what: What) -> Option<Ratio> {
+pub(crate) fn over(measured: &Measured, connections: usize, names: [&str; 2], what: What) -> Option<Ratio> {
     let [it, other] = names.map(|name| what.of(&key(name, connections)));
     let there = measured.has(&it) && measured.has(&other);
     there.then(|| measured.series(&it).over(&measured.series(&other)))
 }
 
-fn shown(ratio: Option<Ratio>) -> String {
+pub(crate) fn shown(ratio: Option<Ratio>) -> String {
     ratio.map_or_else(|| "-".to_owned(), |ratio| ratio.to_string())
 }
 
@@ -226,7 +226,7 @@ fn table(measured: &Measured, wrk: &Wrk, rows: &[Row]) -> Table {
         match &row.line {
             Err(why) => cells.push(why.clone()),
             Ok(_) => {
-                cells.extend(What::ALL.map(|what| number(measured.series(&what.of(&row.key())).p50())));
+                cells.extend(What::SHOWN.map(|what| number(measured.series(&what.of(&row.key())).p50())));
                 let over = |what| shown(over(measured, row.connections, [row.name, NGINX], what));
                 cells.extend([over(What::Rate), over(What::P99), wrk.wrong(&row.key()).to_string()]);
             }

@@ -2,6 +2,7 @@
 //! absolute numbers of a shared machine say little.
 
 mod chart;
+mod components;
 mod density;
 mod floor;
 mod gateway;
@@ -39,9 +40,9 @@ to get them:
   wasmedge   WASMEDGE_DIR or the path
   wasmtime   HERO_BENCH_WASMTIME, ~/.cache/hero_runner/bench/wasmtime or the path
   rival      built from crates/xtask/rival; needs the wasmtime command to compile its module
-  peer       built from crates/xtask/peer for wasm32-wasip2; needs the wasmtime command to serve it
+  peer       built from crates/xtask/peer for wasm32-wasip2; needs the wasmtime command to serve and to run it
   nginx      the path, or fetched from Debian's packages into ~/.cache/hero_runner/bench
-wrk, which asks the gateway, comes from the path or is fetched in the same way.
+wrk, which asks the gateway, comes from the path or is fetched in the same way. scripts/components.sh builds the load generator.
 CPython and QuickJS are cpython.wasm and quickjs.wasm in HERO_REAL_GUESTS_DIR or ~/.cache/hero_runner/guests, as
 scripts/fetch_real_guests.sh brings them; what was compiled of them is kept in ~/.cache/hero_runner/bench.";
 
@@ -66,6 +67,9 @@ pub(crate) enum What {
     /// Requests per second to a service: straight, through the gateway, through nginx; and to a handler.
     #[command(mut_arg("rounds", |rounds| rounds.default_value("7")))]
     Gateway(Options),
+    /// Components: a session beside `wasmtime run`, a handler beside `wasmtime serve`, a scenario's load beside wrk's.
+    #[command(mut_arg("rounds", |rounds| rounds.default_value("7")))]
+    Components(Options),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -111,5 +115,6 @@ pub(crate) fn run(what: What) -> Result<()> {
         What::Logs { options, lines } => logs::run(&bench(&options)?, lines),
         What::Density(options) => density::run(&bench(&options)?),
         What::Gateway(options) => gateway::run(&bench(&options)?),
+        What::Components(options) => components::run(&bench(&options)?),
     }
 }

@@ -22,6 +22,13 @@ pub(crate) fn guests() -> PathBuf {
     folder("HERO_RUNNER_SERVICES_DIR", repository().join("services/target/wasm32-wasip1/release"))
 }
 
+/// The load generator: installed with the guests, or where it was built.
+pub(crate) fn scenario() -> Result<PathBuf> {
+    let built = repository().join("services/scenario/target/scenario.wasm");
+    let found = [guests().join("scenario.wasm"), built].into_iter().find(|path| path.exists());
+    found.context("scenario.wasm is not there: run scripts/components.sh")
+}
+
 /// What takes minutes to make and is kept: the only folder that a benchmark leaves behind.
 pub(crate) fn cache() -> Result<PathBuf> {
     let home = std::env::var_os("HOME").context("HOME is not set")?;

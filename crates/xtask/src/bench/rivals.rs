@@ -108,7 +108,7 @@ pub(crate) fn wasmedge(artifact: &Path, args: &[&str], prints: &str) -> Rival {
 pub(crate) fn of_hello(dir: &Path, server: &Server) -> Result<Vec<Rival>> {
     let (module, prints) = (places::guests().join("greet.wasm"), "hello, world\n");
     let mut all = vec![wasmedge(&server.artifact("greet")?, &[], prints)];
-    all.extend(wasmtime(dir, &module, prints)?);
+    all.extend(wasmtime(dir, &module, prints));
     Ok(all)
 }
 
@@ -139,28 +139,33 @@ pub(crate) fn wasmtime_program() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The other engine's command and our own rival, with `hello` compiled for each.
-fn wasmtime(dir: &Path, module: &Path, prints: &str) -> Result<[Rival; 2]> {
-    let names = ["one `wasmtime run --allow-precompiled` per job", "one minimal wasmtime program per job"];
-    let program = wasmtime_program();
-    let compile = |file: &str, flags: &[&str]| -> Result<String> {
-        let program = program.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        let artifact = dir.join(file);
-        run(Command::new(program).arg("compile").args(flags).arg("-o").args([&artifact, module]))?;
-        Ok(artifact.display().to_string())
-    };
-    let command = compile("command.cwasm", &[]).and_then(|artifact| {
+/// Compiles a module or component with the other engine's command.
+fn compiled(artifact: &Path, module: &Path, flags: &[&str]) -> Result<String> {
+    run(Command::new(wasmtime_program()?).arg("compile").args(flags).arg("-o").args([artifact, module]))?;
+    Ok(artifact.display().to_string())
+}
+
+/// The other engine's command, which runs what it has compiled of a module or component.
+pub(crate) fn wasmtime_run(dir: &Path, module: &Path, prints: &str) -> Rival {
+    let name = "one `wasmtime run --allow-precompiled` per job";
+    let rival = compiled(&dir.join("command.cwasm"), module, &[]).and_then(|artifact| {
         let args = ["run", "--allow-precompiled", &artifact];
-        Ok(Rival::new(names[0], wasmtime_program()?, &args, prints))
+        Ok(Rival::new(name, wasmtime_program()?, &args, prints))
     });
+    or_missing(rival, name)
+}
+
+/// The other engine's command and our own rival, with `hello` compiled for each.
+fn wasmtime(dir: &Path, module: &Path, prints: &str) -> [Rival; 2] {
+    let name = "one minimal wasmtime program per job";
     // Our rival has no more of the engine than it needs, and takes no module that asks for the rest.
     let plain = ["-W", "gc-support=n,concurrency-support=n,threads=n,exceptions=n"];
-    let minimal = compile("rival.cwasm", &plain).and_then(|artifact| {
-        let rival = Rival::new(names[1], build_rival()?, &[&artifact], prints);
+    let minimal = compiled(&dir.join("rival.cwasm"), module, &plain).and_then(|artifact| {
+        let rival = Rival::new(name, build_rival()?, &[&artifact], prints);
         rival.job()?;
         Ok(rival)
     });
-    Ok([or_missing(command, names[0]), or_missing(minimal, names[1])])
+    [wasmtime_run(dir, module, prints), or_missing(minimal, name)]
 }
 
 /// Builds our rival where cargo builds what is ours.

@@ -13,7 +13,8 @@ impl Table {
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let width = self.0[0].len();
-        let mut row: Vec<String> = cells.into_iter().map(|cell| cell.replace('|', "\\|")).collect();
+        let mut row: Vec<String> =
+            cells.into_iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
         row.resize(width, String::new());
         self.0.push(row);
     }

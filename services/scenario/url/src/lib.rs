@@ -44,7 +44,7 @@ impl Url {
             return wrong("it has no host");
         }
         let port = match port.strip_prefix(':') {
-            None if port.is_empty() => if secure { 443 } else { 80 },
+            None if port.is_empty() => usual(secure),
             Some(number) => match number.parse() {
                 Ok(port) if port > 0 => port,
                 _ => return wrong("a port is a number from 1 to 65535"),
@@ -58,8 +58,7 @@ impl Url {
     /// The host and, unless it is the scheme's own, the port: what the `Host` header says.
     #[must_use]
     pub fn authority(&self) -> String {
-        let usual = if self.secure { 443 } else { 80 };
-        match self.port == usual {
+        match self.port == usual(self.secure) {
             true => Bracketed(&self.host).to_string(),
             false => self.destination(),
         }
@@ -70,6 +69,11 @@ impl Url {
     pub fn destination(&self) -> String {
         format!("{}:{}", Bracketed(&self.host), self.port)
     }
+}
+
+/// The port of a scheme.
+fn usual(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
 }
 
 /// A host as it stands in front of a port.

@@ -45,12 +45,14 @@ impl Signals {
     }
 }
 
-/// Streams a session until it ended. A signal that came before it could be stopped counts as the first one.
+/// Streams a session until it ended, and prints what the function that it `invokes` has returned. A signal that came before
+/// it could be stopped counts as the first one.
 pub(crate) async fn run(
     context: &Context,
     id: &str,
     mut signals: Signals,
     earlier: Option<i32>,
+    invokes: bool,
 ) -> anyhow::Result<u8> {
     let mut sink = Sink::new(Choice { json: context.console.json, ..Choice::default() });
     let mut batches = context.client.follow(id, None).ready_chunks(BATCH);
@@ -99,6 +101,12 @@ pub(crate) async fn run(
     match asked {
         Some((code, _)) => Ok(code),
         None => {
+            if let Outcome::Returned { ok } = end.outcome
+                && invokes
+                && !context.console.json
+            {
+                returned(context, id, ok).await?;
+            }
             explain(context, id, &end.outcome);
             Ok(exit::code(&end.outcome))
         }
@@ -136,7 +144,18 @@ pub(super) fn write(sink: &mut Sink, batch: Vec<client::Result<LogEvent>>) -> an
     }
 }
 
-async fn stop(context: &Context, id: &str, grace_ms: Option<u64>) {
+/// Prints the value of the invoked function: to standard error when it is an error.
+async fn returned(context: &Context, id: &str, ok: bool) -> anyhow::Result<()> {
+    let result = context.client.call::<SessionResultMethod>(SessionRef { session_id: id.to_owned() }).await?;
+    let value = result.and_then(|result| result.value).unwrap_or_default();
+    if ok {
+        return context.console.print(&format!("{value}\n"));
+    }
+    eprintln!("{value}");
+    Ok(())
+}
+
+pub(super) async fn stop(context: &Context, id: &str, grace_ms: Option<u64>) {
     let request = SessionStop { session_id: id.to_owned(), grace_ms };
     if let Err(error) = context.client.call::<SessionStopMethod>(request).await {
         context.console.note(&format!("cannot stop {id}: {error}"));
@@ -152,7 +171,7 @@ fn stop_aside(context: &Context, id: &str, grace_ms: Option<u64>) {
 
 /// Says what the exit code alone does not.
 fn explain(context: &Context, id: &str, outcome: &Outcome) {
-    if !matches!(outcome, Outcome::Exited { .. }) {
+    if !matches!(outcome, Outcome::Exited { .. } | Outcome::Returned { ok: true }) {
         context.console.note(&text::plain(&format!("{id} {outcome}")));
     }
 }

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use api::ErrorCode;
 use api::session::SessionStart;
+use ::package::Package;
 use client::Client;
 
 use super::module::{Module, RUNNABLE};
+use super::package;
 use super::script::{self, Content, Script};
 use crate::failure::advise;
 use crate::text;
@@ -20,6 +22,7 @@ pub(super) enum Program {
     Module(Module),
     Template(String),
     Script(Script),
+    Package(Box<Package>),
 }
 
 impl Program {
@@ -30,6 +33,9 @@ impl Program {
             (word, tokio::task::spawn_blocking(script::read_stdin).await??)
         } else if runtime.is_none() && !is_path(word) {
             return Ok(Self::Module(Module::Known(word.to_owned())));
+        } else if runtime.is_none() && Package::is_one(path) {
+            let word = word.to_owned();
+            return Ok(Self::Package(tokio::task::spawn_blocking(move || package::open(&word)).await??));
         } else if runtime.is_none() && (has_extension(path, "wasm") || !path.exists()) {
             return Ok(Self::Module(Module::find(word)?));
         } else if !path.exists() {
@@ -65,12 +71,13 @@ impl Program {
         match self {
             Self::Module(_) | Self::Template(_) => true,
             Self::Script(script) => script.reads_input,
+            Self::Package(package) => package::reads_input(package),
         }
     }
 
     /// Whether it is a file that the server may have lost since it was asked for it.
     pub(super) fn is_uploaded(&self) -> bool {
-        matches!(self, Self::Module(Module::File(_)))
+        matches!(self, Self::Module(Module::File(_)) | Self::Package(_))
     }
 
     /// The request with the program in it; see [`Module::prepare`].
@@ -84,6 +91,7 @@ impl Program {
             Self::Module(module) => {
                 SessionStart { module: Some(module.prepare(client, upload).await?), ..request }
             }
+            Self::Package(package) => package::put_into(package, request, client, upload).await?,
             Self::Template(name) => SessionStart { template: Some(name.clone()), ..request },
             Self::Script(script) => SessionStart {
                 script: Some(script.source.clone()),
@@ -110,8 +118,9 @@ impl Program {
             Self::Script(script) => anyhow::Error::new(error).context(format!("cannot run {}", script.name)),
             Self::Module(Module::Known(name)) if error.code() == Some(ErrorCode::ModuleNotFound) => {
                 let path = Path::new(name);
-                if path.is_file() {
-                    let hint = format!("`hero_runner run ./{name}` runs the file of this name");
+                if path.exists() {
+                    let what = if path.is_dir() { "package" } else { "file" };
+                    let hint = format!("`hero_runner run ./{name}` runs the {what} of this name");
                     advise(error.summary(), hint)
                 } else if path.extension().is_some() {
                     advise(format!("{}, and no such file", error.summary()), RUNNABLE)
@@ -119,7 +128,7 @@ impl Program {
                     error.into()
                 }
             }
-            Self::Module(_) | Self::Template(_) => error.into(),
+            Self::Module(_) | Self::Template(_) | Self::Package(_) => error.into(),
         }
     }
 }
@@ -129,7 +138,7 @@ impl Program {
 fn is_path(word: &str) -> bool {
     let path = Path::new(word);
     let other = || path.extension().is_some() && path.is_file();
-    !word.starts_with("sha256:") && (word.contains('/') || has_extension(path, "wasm") || other())
+    !word.starts_with("sha256:") && (matches!(word, "." | "..") || word.contains('/') || has_extension(path, "wasm") || other())
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

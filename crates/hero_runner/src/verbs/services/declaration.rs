@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
-use api::service::{ServiceKind, ServiceSpec};
+use api::service::ServiceSpec;
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,76 +62,9 @@ fn parse(text: &str) -> Result<ServiceSpec, Fault> {
     Ok(spec)
 }
 
-const NOT_A_LISTENER: &str = "a handler listens on nothing: leave it out";
-
 fn check(spec: &ServiceSpec) -> Result<(), Fault> {
-    prefix(&spec.prefix)?;
-    match (spec.kind, spec.url.is_some(), spec.port.is_some()) {
-        (ServiceKind::Listener, false, false) => return Err(at("port", "a listener needs url or port")),
-        (ServiceKind::Listener, true, true) => return Err(at("url", "give url or port, not both")),
-        (ServiceKind::Handler, true, _) => return Err(at("url", NOT_A_LISTENER)),
-        (ServiceKind::Handler, _, true) => return Err(at("port", NOT_A_LISTENER)),
-        (ServiceKind::Listener, ..) | (ServiceKind::Handler, ..) => {}
-    }
-    if let Some(url) = spec.url.as_ref().filter(|url| !is_address(url)) {
-        return Err(at("url", format!("{url:?}: it has to be http://127.0.0.1:<port>")));
-    }
-    if spec.kind == ServiceKind::Handler && spec.idle_timeout_secs.is_some() {
-        return Err(at("idle_timeout_secs", "a handler has no process that could be idle: leave it out"));
-    }
-    let health = &spec.health;
-    for (key, number) in [
-        ("memory_limit_mb", spec.memory_limit_mb.map(u64::from)),
-        ("instances", spec.instances.map(u64::from)),
-        ("health.interval_secs", Some(health.interval_secs)),
-        ("health.timeout_ms", Some(health.timeout_ms)),
-        ("health.failures", Some(health.failures.into())),
-        ("health.start_period_secs", Some(health.start_period_secs)),
-    ] {
-        if number == Some(0) {
-            return Err(at(key, "0 is too little"));
-        }
-    }
-    if !health.path.starts_with('/') {
-        return Err(at("health.path", format!("{:?} does not begin with a slash", health.path)));
-    }
-    for (index, schedule) in spec.schedules.iter().enumerate() {
-        let wrong = |key: &str, reason: String| Err(at(format!("schedules[{index}].{key}"), reason));
-        if !schedule.endpoint.starts_with('/') {
-            return wrong("endpoint", format!("{:?} does not begin with a slash", schedule.endpoint));
-        }
-        match (schedule.interval_secs, &schedule.cron) {
-            (None, None) => return wrong("interval_secs", "give interval_secs or cron".to_owned()),
-            (Some(_), Some(_)) => return wrong("cron", "give interval_secs or cron, not both".to_owned()),
-            (Some(0), None) => return wrong("interval_secs", "0 is too little".to_owned()),
-            (None, Some(cron)) if cron.split_whitespace().count() != 5 => {
-                return wrong("cron", format!("{cron:?} does not have five fields"));
-            }
-            (Some(_), None) | (None, Some(_)) => {}
-        }
-    }
-    Ok(())
-}
-
-fn prefix(prefix: &str) -> Result<(), Fault> {
-    let letter = |letter: char| letter.is_ascii_alphanumeric() || "._~-".contains(letter);
-    let wrong = |segment: &str| matches!(segment, "" | "." | "..") || !segment.chars().all(letter);
-    if prefix.split('/').any(wrong) {
-        let reason = format!(
-            "{prefix:?}: segments of a-z A-Z 0-9 . _ ~ -, with one slash between them and none around them"
-        );
-        return Err(at("prefix", reason));
-    }
-    Ok(())
-}
-
-/// `http://` and a host and a port, and nothing behind it but a slash. Which hosts are loopback is the server's to say.
-fn is_address(url: &str) -> bool {
-    let rest = url.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-    let parts = rest.and_then(|rest| rest.rsplit_once(':'));
-    parts.is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
+    let wrong = package::service::check(spec).into_iter().next();
+    wrong.map_or(Ok(()), |(key, reason)| Err(at(key, reason)))
 }
 
 #[cfg(test)]
@@ -187,7 +120,7 @@ mod tests {
                 "schedules[0].cron",
                 "five fields",
             ),
-            (r#"{"prefix":"a","port":1,"permissions":{"net":["x"]}}"#, "permissions.net", "host:port"),
+            (r#"{"prefix":"a","port":1,"permissions":{"net":["x"]}}"#, "permissions.net[0]", "host:port"),
         ] {
             let found = fault(text);
             assert!(found.0 == key && found.1.contains(reason), "{text}: {found:?}");

@@ -68,10 +68,16 @@ pub(crate) enum What {
     Proxy,
     /// And the service.
     Service,
+    /// And whoever asks.
+    Asker,
 }
 
 impl What {
-    pub(crate) const ALL: [Self; 5] = [Self::Rate, Self::P50, Self::P99, Self::Proxy, Self::Service];
+    /// All of them.
+    const ALL: [Self; 6] = [Self::Rate, Self::P50, Self::P99, Self::Proxy, Self::Service, Self::Asker];
+
+    /// What is of interest about a proxy.
+    pub(crate) const SHOWN: [Self; 5] = [Self::Rate, Self::P50, Self::P99, Self::Proxy, Self::Service];
 
     /// Where this value of a line is found.
     pub(crate) fn of(self, key: &str) -> String {
@@ -99,10 +105,11 @@ impl Wrk {
         let (connections, seconds) = (line.connections.to_string(), line.seconds.to_string());
         let url = format!("http://{}{}", line.address, line.path);
         command.args(["-t", "1", "-c", &connections, "-d", &seconds, "-s"]).arg(&self.script).arg(url);
-        let before = [line.proxy.micros(), line.service.micros()];
+        let used = || [line.proxy, line.service, Cpu::Ended].map(|cpu| cpu.micros());
+        let before = used();
         let output =
             command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {command:?}"))?;
-        let after = [line.proxy.micros(), line.service.micros()];
+        let after = used();
         let text = String::from_utf8_lossy(&output.stdout);
         let told = text.lines().find_map(|line| line.strip_prefix("told "));
         let told = told
@@ -118,8 +125,8 @@ impl Wrk {
         wrong.status += status;
         wrong.sockets += sockets;
         let requests = requests as f64;
-        let [proxy, service] = [0, 1].map(|at| (after[at] - before[at]) / requests);
-        let values = [requests / (micros as f64 / 1e6), p50 as f64, p99 as f64, proxy, service];
+        let [proxy, service, asker] = [0, 1, 2].map(|at| (after[at] - before[at]) / requests);
+        let values = [requests / (micros as f64 / 1e6), p50 as f64, p99 as f64, proxy, service, asker];
         Ok(values.map(Sample::from).to_vec())
     }
 

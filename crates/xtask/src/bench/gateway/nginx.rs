@@ -44,7 +44,7 @@ impl Nginx {
 
 /// What all servers of one nginx have in common: nothing is logged, and connections stay open. All paths are below its
 /// folder, because those that were built in belong to the system.
-fn configuration(workers: &str, servers: &str) -> Result<String> {
+pub(crate) fn configuration(workers: &str, servers: &str) -> Result<String> {
     // Its workers are this user's, as all the rest is: root's would be somebody else's, who may not use our sockets.
     let user = if fs::metadata("/proc/self")?.uid() == 0 { "user root;" } else { "" };
     Ok(format!(

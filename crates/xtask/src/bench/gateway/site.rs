@@ -102,14 +102,20 @@ impl Site {
     }
 }
 
-fn declare(services: &Path, name: &str, spec: &Value) -> Result<()> {
+/// Writes a service's declaration.
+pub(crate) fn describe(services: &Path, name: &str, spec: &Value) -> Result<()> {
     let folder = services.join(name).join("config");
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("service.json"), spec.to_string())?;
+    Ok(fs::write(folder.join("service.json"), spec.to_string())?)
+}
+
+fn declare(services: &Path, name: &str, spec: &Value) -> Result<()> {
+    describe(services, name, spec)?;
     guest(services, name)
 }
 
-fn guest(services: &Path, name: &str) -> Result<()> {
+/// Copies a guest of ours into a folder.
+pub(crate) fn guest(services: &Path, name: &str) -> Result<()> {
     let module = format!("{name}.wasm");
     let from = places::guests().join(&module);
     fs::copy(&from, services.join(&module))
@@ -117,7 +123,7 @@ fn guest(services: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn parse(url: &str) -> Result<SocketAddr> {
+pub(crate) fn parse(url: &str) -> Result<SocketAddr> {
     let address = url.strip_prefix("http://").with_context(|| format!("{url} is no address"))?;
     Ok(address.parse()?)
 }

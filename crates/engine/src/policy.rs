@@ -1,33 +1,45 @@
-//! Where a guest may connect to.
+//! Where a guest may connect to, whatever its engine's socket functions are.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-use engine::{Connect, Destination};
+use crate::network::{Connect, Destination};
 
 /// The most addresses of one name that are remembered; the oldest go first.
 const MAX_ADDRESSES: usize = 256;
 
 /// Where a guest may connect to, and what its names stand for.
-pub(super) struct Policy {
+#[derive(Debug, Default)]
+pub struct Policy {
     connect: Connect,
     /// Names that were looked up, and what for: nothing when there was no answer. Only names that are listed come here.
     known: Vec<(String, Vec<IpAddr>)>,
 }
 
 impl Policy {
-    pub(super) fn new(connect: Connect) -> Self {
+    /// A policy by which nothing was looked up yet.
+    #[must_use]
+    pub fn new(connect: Connect) -> Self {
         Self { connect, known: Vec::new() }
     }
 
     /// Whether the guest may send there. A name that is listed counts by what it was resolved to; one that was not
     /// is resolved for this, because a guest may have asked a name server by itself.
-    pub(super) fn allows(&mut self, to: SocketAddr) -> bool {
-        self.known_to_allow(to) || self.resolve_unknown(to.port()) && self.known_to_allow(to)
+    pub fn allows(&mut self, to: SocketAddr) -> bool {
+        if self.known_to_allow(to) {
+            return true;
+        }
+        let unknown = self.unknown(to.port());
+        for name in &unknown {
+            // What does not resolve allows nothing, and is not asked for again at each refusal: that would take seconds.
+            let _ = self.resolve(name);
+        }
+        !unknown.is_empty() && self.known_to_allow(to)
     }
 
     /// Whether the guest may send there, by what is known now.
-    pub(super) fn known_to_allow(&self, to: SocketAddr) -> bool {
+    #[must_use]
+    pub fn known_to_allow(&self, to: SocketAddr) -> bool {
         let ip = to.ip().to_canonical();
         match &self.connect {
             Connect::Nothing => false,
@@ -43,24 +55,21 @@ impl Policy {
         }
     }
 
-    /// Resolves the names that are listed with this port and were never looked up; whether there are any.
-    fn resolve_unknown(&mut self, port: u16) -> bool {
-        let Connect::Listed(list) = &self.connect else { return false };
+    /// The names that are listed with this port and were never looked up.
+    #[must_use]
+    pub fn unknown(&self, port: u16) -> Vec<String> {
+        let Connect::Listed(list) = &self.connect else { return Vec::new() };
         let unknown = |listed: &&Destination| {
             (listed.port == 0 || listed.port == port)
                 && literal(&listed.host).is_none()
                 && self.addresses(&listed.host).is_none()
         };
-        let names: Vec<String> = list.iter().filter(unknown).map(|listed| listed.host.clone()).collect();
-        for name in &names {
-            // What does not resolve allows nothing, and is not asked for again at each refusal: that would take seconds.
-            let _ = self.resolve(name);
-        }
-        !names.is_empty()
+        list.iter().filter(unknown).map(|listed| listed.host.clone()).collect()
     }
 
     /// Whether the guest may know what a name stands for.
-    pub(super) fn may_resolve(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn may_resolve(&self, name: &str) -> bool {
         match &self.connect {
             Connect::Nothing => false,
             Connect::Anything => true,
@@ -72,23 +81,29 @@ impl Policy {
     ///
     /// # Errors
     /// Those of getaddrinfo(3).
-    pub(super) fn resolve(&mut self, name: &str) -> io::Result<Vec<IpAddr>> {
+    pub fn resolve(&mut self, name: &str) -> io::Result<Vec<IpAddr>> {
         let result = (name, 0).to_socket_addrs();
         let ips = result.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>());
-        if let Connect::Listed(_) = self.connect {
-            let at = self.known.iter().position(|(known, _)| same(known, name)).unwrap_or_else(|| {
-                self.known.push((name.to_owned(), Vec::new()));
-                self.known.len() - 1
-            });
-            let known = &mut self.known[at].1;
-            // What it stood for before counts on: a guest may hold an address for a while.
-            for ip in ips.iter().flatten().map(IpAddr::to_canonical) {
-                known.retain(|old| *old != ip);
-                known.push(ip);
-            }
-            known.drain(..known.len().saturating_sub(MAX_ADDRESSES));
-        }
+        self.learn(name, ips.as_deref().unwrap_or_default());
         ips
+    }
+
+    /// Remembers what somebody else has looked up; no addresses are the answer that there are none.
+    pub fn learn(&mut self, name: &str, ips: &[IpAddr]) {
+        if !matches!(self.connect, Connect::Listed(_)) {
+            return;
+        }
+        let at = self.known.iter().position(|(known, _)| same(known, name)).unwrap_or_else(|| {
+            self.known.push((name.to_owned(), Vec::new()));
+            self.known.len() - 1
+        });
+        let known = &mut self.known[at].1;
+        // What it stood for before counts on: a guest may hold an address for a while.
+        for ip in ips.iter().map(IpAddr::to_canonical) {
+            known.retain(|old| *old != ip);
+            known.push(ip);
+        }
+        known.drain(..known.len().saturating_sub(MAX_ADDRESSES));
     }
 
     /// What a listed name was resolved to; `None` when it was never looked up.
@@ -97,18 +112,37 @@ impl Policy {
     }
 
     /// A listed name that was resolved to this address.
-    pub(super) fn name_of(&self, ip: IpAddr) -> Option<&str> {
+    #[must_use]
+    pub fn name_of(&self, ip: IpAddr) -> Option<&str> {
         let ip = ip.to_canonical();
         self.known.iter().find(|(_, ips)| ips.contains(&ip)).map(|(name, _)| name.as_str())
     }
 }
 
-/// What a name stands for that needs no resolving.
-pub(super) fn literal(host: &str) -> Option<Vec<IpAddr>> {
+/// What a name stands for that needs no resolving: an address, and `localhost`.
+#[must_use]
+pub fn literal(host: &str) -> Option<Vec<IpAddr>> {
     if same(host, "localhost") {
         return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
     host.parse::<IpAddr>().ok().map(|ip| vec![ip.to_canonical()])
+}
+
+/// How a place is named to somebody who has to permit it: by its listed name if it has one.
+#[must_use]
+pub fn shown(policy: &Policy, to: SocketAddr) -> String {
+    let port = to.port();
+    match (policy.name_of(to.ip()), to.ip().to_canonical()) {
+        (Some(name), _) => format!("{name}:{port}"),
+        (None, IpAddr::V4(ip)) => format!("{ip}:{port}"),
+        (None, IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
+    }
+}
+
+/// What is said on a guest's standard error when its session may not do something.
+#[must_use]
+pub fn refusal(what: &str) -> String {
+    format!("hero_runner: this session may not {what}; permissions.net has to list it\n")
 }
 
 /// Whether two names are the same: capitals do not count, nor does a dot at the end.

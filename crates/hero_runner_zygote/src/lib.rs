@@ -1,119 +1,119 @@
-//! The process that holds the warm engine.
+//! The processes that hold a warm engine: a program for each engine, which differ in nothing but that.
 //!
 //! `--zygote` forks workers for the supervisor, which passes its end of the control socket as descriptor 0.
-//! `--compile` makes an artifact of one module, under limits, and leaves. It is a program of its own so that
-//! the server never maps the engine, and so that a lost zygote can be replaced: a fork of the server itself
-//! is no longer possible once its runtime has threads.
+//! `--compile` makes an artifact of one module, under limits, and leaves. They are programs of their own so that
+//! the server never maps an engine, and so that a lost zygote can be replaced: a fork of the server itself
+//! is no longer possible once its runtime has threads. Each has one engine, and no fork of it pays for another's.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 
 use engine::Engine;
-use engine_wasmedge::WasmEdge;
 use frames::message::exit;
 use frames::{FromZygote, SessionSpec, TemplateSpec};
 use prefork::{CONTROL, FRAMES, Identity, Link, MODULE, Role, STDIN, Zygote};
+use sys::filter::Network;
 use sys::fork::{exit_now, exit_quickly};
 use sys::title::Title;
 use worker::{Printed, Warmed};
 
-const USAGE: &str = "usage: hero_runner_zygote --version
-       hero_runner_zygote --zygote PARENT_PID [--outgoing]
-       hero_runner_zygote --fork-floor
-       hero_runner_zygote --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB PARENT_PID";
+/// A program for one engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Its file's name.
+    pub name: &'static str,
+    /// Done before the engine is warmed; it may execute the program again.
+    pub first: fn(),
+    /// The beginnings of the names of libraries with much code, which is moved into huge pages.
+    pub large_libraries: &'static [&'static str],
+    /// What of the network is left to sessions that may connect.
+    pub outgoing: Network,
+}
 
-fn main() -> ExitCode {
+/// Does what the arguments say.
+pub fn main<E: Engine + Default>(program: &Program) -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let args: Vec<&str> = args.iter().map(|arg| arg.trim_end()).collect();
+    let name = program.name;
+    let usage = format!(
+        "usage: {name} --version
+       {name} --zygote PARENT_PID [--outgoing]
+       {name} --fork-floor
+       {name} --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB PARENT_PID"
+    );
     let result = match args.get(1..).unwrap_or_default() {
         ["--version"] => {
-            println!("hero_runner_zygote {} ({})", env!("CARGO_PKG_VERSION"), WasmEdge::default().version());
+            println!("{name} {} ({})", env!("CARGO_PKG_VERSION"), E::default().version());
             Ok(())
         }
         ["--zygote", parent, rest @ ..] if matches!(rest, [] | ["--outgoing"]) => {
-            parent.parse().map_err(|_| USAGE.to_owned()).and_then(|parent| zygote(parent, !rest.is_empty()))
+            let network = if rest.is_empty() { Network::Given } else { program.outgoing };
+            parent.parse().map_err(|_| usage).and_then(|parent| zygote::<E>(program, parent, network))
         }
         ["--compile", module, artifact, seconds, megabytes, parent] => {
-            compile(Path::new(module), Path::new(artifact), [seconds, megabytes, parent])
+            match [seconds, megabytes, parent].map(|number| number.parse::<u32>()) {
+                [Ok(seconds), Ok(megabytes), Ok(parent)] => {
+                    compile::<E>(Path::new(module), Path::new(artifact), [seconds, megabytes, parent])
+                }
+                _ => Err(usage),
+            }
         }
-        ["--fork-floor"] => fork_floor(),
+        ["--fork-floor"] => fork_floor::<E>(program),
         _ => {
-            eprintln!("{USAGE}");
+            eprintln!("{usage}");
             return ExitCode::from(2);
         }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("hero_runner_zygote: {message}");
+            eprintln!("{name}: {message}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Executes this program again with a stand-in for the compiler's library, where the set-up made one.
-///
-/// The engine's library needs hundreds of symbols of LLVM to be loaded and not one to run: they are the compiler's.
-/// Without that library the process has a third fewer mappings and relocated pages, and a fork of it takes two thirds
-/// of the time. A stand-in's symbols all trap. The process stays the same one: its pid, its descriptors and its death
-/// signal survive.
-fn without_compiler() {
-    use std::os::unix::process::CommandExt;
-    const VARIABLE: &str = "LD_PRELOAD";
-    let Some(stand_in) = option_env!("HERO_RUNNER_WITHOUT_COMPILER") else { return };
-    if std::env::var_os(VARIABLE).is_some() || !Path::new(stand_in).exists() {
-        return;
-    }
-    let mut args = std::env::args_os();
-    let title = args.next().unwrap_or_default();
-    let error =
-        std::process::Command::new("/proc/self/exe").arg0(title).args(args).env(VARIABLE, stand_in).exec();
-    // It works without, only slower.
-    eprintln!("hero_runner_zygote: cannot execute itself again: {error}");
-}
-
-/// With `outgoing` its sessions may open connections.
-fn zygote(parent: i32, outgoing: bool) -> Result<(), String> {
+fn zygote<E: Engine + Default>(program: &Program, parent: i32, network: Network) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
-    without_compiler();
+    (program.first)();
     sys::child::die_with_parent(parent).map_err(text)?;
     sys::child::close_strays().map_err(text)?;
     sys::child::become_subreaper().map_err(text)?;
     let control = sys::child::inherited(0).map_err(text)?;
     let title = Title::find().map_err(text)?;
-    let mut engine = WasmEdge::default();
+    let zygote = Zygote::root(control, title, network).map_err(text)?;
+    let mut engine = E::default();
     engine.warm().map_err(|error| error.to_string())?;
-    compact();
+    compact(program);
     title.set("hero_runner: zygote");
-    let zygote = Zygote::root(control, title, outgoing).map_err(text)?;
-    exit_now(live(zygote, &mut engine, title, &Printed::default()))
+    exit_now(live(zygote, program, &mut engine, title, &Printed::default()))
 }
 
 /// Serves as a zygote, and then as whatever a fork has made of this process; the status to leave with.
-fn live(zygote: Zygote, engine: &mut WasmEdge, title: Title, printed: &Printed) -> i32 {
+fn live(zygote: Zygote, program: &Program, engine: &mut dyn Engine, title: Title, printed: &Printed) -> i32 {
     match zygote.serve(&identity(engine)) {
         Ok(Role::Worker) => match rehearsed(engine, title) {
             Ok((spec, given)) => exit_quickly(worker::serve(engine, &spec, given, FDS, printed)),
             Err(status) => status,
         },
-        Ok(Role::Template(spec)) => template(engine, title, &spec),
+        Ok(Role::Template(spec)) => template(program, engine, title, &spec),
         Ok(Role::Ended) => exit::UNUSED,
         Ok(Role::Broken) => exit::BROKEN,
         Err(error) => {
-            eprintln!("hero_runner_zygote: {error}");
+            eprintln!("{}: {error}", program.name);
             exit::BROKEN
         }
     }
 }
 
-fn identity(engine: &WasmEdge) -> Identity {
+fn identity(engine: &dyn Engine) -> Identity {
     let growth_refused = engine.growth_refused().iter().map(|text| (*text).to_owned()).collect();
     Identity { engine: engine.version(), growth_refused }
 }
 
 /// Gets ready, and waits for a session.
-fn rehearsed(engine: &mut WasmEdge, title: Title) -> Result<(SessionSpec, Vec<OwnedFd>), i32> {
+fn rehearsed(engine: &mut dyn Engine, title: Title) -> Result<(SessionSpec, Vec<OwnedFd>), i32> {
     worker::rehearse(engine);
     session(title)
 }
@@ -136,7 +136,7 @@ fn session(title: Title) -> Result<(SessionSpec, Vec<OwnedFd>), i32> {
 }
 
 /// Prepares a module and serves as its zygote; the status to leave with.
-fn template(engine: &mut WasmEdge, title: Title, spec: &TemplateSpec) -> i32 {
+fn template(program: &Program, engine: &mut dyn Engine, title: Title, spec: &TemplateSpec) -> i32 {
     let (Ok(control), Some(module)) = (sys::child::inherited(CONTROL), sys::stdio::numbered(MODULE)) else {
         return exit::BROKEN;
     };
@@ -158,8 +158,11 @@ fn template(engine: &mut WasmEdge, title: Title, spec: &TemplateSpec) -> i32 {
         Ok(Warmed::Session(status)) => exit_quickly(status),
         Ok(Warmed::Template(printed)) => match control {
             Some(control) => {
+                // What was open before it was prepared has lower numbers.
+                let held = if engine.keeps_files() { sys::child::open_fds(MODULE + 1) } else { Ok(Vec::new()) };
+                let Ok(held) = held else { return exit::BROKEN };
                 slim();
-                live(Zygote::new(control, title), engine, title, &printed)
+                live(Zygote::new(control, title).holding(held), program, engine, title, &printed)
             }
             None => exit::BROKEN,
         },
@@ -174,8 +177,8 @@ fn template(engine: &mut WasmEdge, title: Title, spec: &TemplateSpec) -> i32 {
 }
 
 /// Makes the program and the engine cheap to inherit. They work without, only slower.
-fn compact() {
-    let _ = sys::memory::compact_code(&["libwasmedge.so", "libstdc++.so"]);
+fn compact(program: &Program) {
+    let _ = sys::memory::compact_code(program.large_libraries);
 }
 
 /// Makes this process cheap to fork. It works without, only slower.
@@ -186,12 +189,13 @@ fn slim() {
 /// For the benchmark: for every line on standard input, forks 50 times from the warm process, waits for each child,
 /// and prints the nanoseconds that each took. A number on the line is a pause before each fork, in microseconds, which
 /// grows to one and a half of it.
-fn fork_floor() -> Result<(), String> {
+fn fork_floor<E: Engine + Default>(program: &Program) -> Result<(), String> {
     use std::io::{BufRead, Write};
     let text = |error: std::io::Error| error.to_string();
-    without_compiler();
-    WasmEdge::default().warm().map_err(|error| error.to_string())?;
-    compact();
+    (program.first)();
+    let mut engine = E::default();
+    engine.warm().map_err(|error| error.to_string())?;
+    compact(program);
     for pause in std::io::stdin().lock().lines() {
         let pause: u64 = pause.map_err(text)?.trim().parse().unwrap_or(0);
         let mut line = String::new();
@@ -212,10 +216,8 @@ fn fork_floor() -> Result<(), String> {
     Ok(())
 }
 
-fn compile(module: &Path, artifact: &Path, limits: [&str; 3]) -> Result<(), String> {
-    let [Ok(seconds), Ok(megabytes), Ok(parent)] = limits.map(str::parse::<u32>) else {
-        return Err(USAGE.to_owned());
-    };
+fn compile<E: Engine + Default>(module: &Path, artifact: &Path, limits: [u32; 3]) -> Result<(), String> {
+    let [seconds, megabytes, parent] = limits;
     let text = |error: std::io::Error| error.to_string();
     sys::child::die_with_parent(parent as i32).map_err(text)?;
     sys::child::close_strays().map_err(text)?;
@@ -223,5 +225,5 @@ fn compile(module: &Path, artifact: &Path, limits: [&str; 3]) -> Result<(), Stri
     sys::child::no_new_privileges().map_err(text)?;
     // Sessions that run now matter more than those that would run faster later.
     sys::sched::run_when_idle().map_err(text)?;
-    WasmEdge::default().compile(module, artifact).map_err(|error| error.to_string())
+    E::default().compile(module, artifact).map_err(|error| error.to_string())
 }

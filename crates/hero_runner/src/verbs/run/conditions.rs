@@ -1,0 +1,107 @@
+//! What of a program runs, in which engine, when it counts as ready, and what happens when it fails.
+
+use std::time::Duration;
+
+use api::retry::RetryOn;
+use api::session::{EngineKind, Ready, Retries, SessionStart};
+use clap::ValueEnum;
+use client::Client;
+
+use super::module::Module;
+use crate::cli::{duration, millis};
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Engine {
+    Wasmedge,
+    Wasmtime,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum On {
+    /// What may not come again: a lost worker, a signal, exit code 75
+    Transient,
+    /// Any failure but that of a module that cannot be loaded
+    Failure,
+}
+
+/// The flags for it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Conditions {
+    /// The engine, instead of the one that the module's header says
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<Engine>,
+    /// Call a function of a component instead of its `run`, and print what it returns: a name, or a call in WAVE
+    #[arg(long, value_name = "NAME(ARGS)")]
+    invoke: Option<String>,
+    /// Return once it is ready and leave it running: when it prints a line READY, unless the flags below say otherwise
+    #[arg(long, conflicts_with_all = ["detach", "interactive"])]
+    pub(super) wait_ready: bool,
+    /// It is ready when it prints this line
+    #[arg(long, value_name = "TEXT")]
+    ready_line: Option<String>,
+    /// It is ready when this function, which is called first, has returned
+    #[arg(long, value_name = "NAME")]
+    ready_export: Option<String>,
+    /// It fails when it is not ready after this time [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    ready_timeout: Option<Duration>,
+    /// Run it again when it fails, so often at most; its standard input is empty then
+    #[arg(long, value_name = "COUNT")]
+    retries: Option<u32>,
+    /// After which failures
+    #[arg(long, value_name = "FAILURES", default_value = "transient", requires = "retries")]
+    retry_on: On,
+    /// A module or a .wasm file that takes over when it cannot be loaded or still fails
+    #[arg(long, value_name = "MODULE")]
+    fallback: Option<String>,
+}
+
+impl Conditions {
+    /// Whether its input would have to be given more than once.
+    pub(super) fn repeats(&self) -> bool {
+        self.retries.is_some() || self.fallback.is_some()
+    }
+
+    /// Whether it ends with a value.
+    pub(super) fn invokes(&self) -> bool {
+        self.invoke.is_some()
+    }
+
+    /// The request with them in it; a fallback that is a file is uploaded where the server does not have it.
+    pub(super) async fn put_into(
+        self,
+        request: SessionStart,
+        client: &Client,
+    ) -> anyhow::Result<SessionStart> {
+        let declared = self.wait_ready
+            || self.ready_line.is_some()
+            || self.ready_export.is_some()
+            || self.ready_timeout.is_some();
+        let retries = self.retries.map(|max| {
+            let on = match self.retry_on {
+                On::Transient => RetryOn::Transient,
+                On::Failure => RetryOn::Failure,
+            };
+            Retries { max, on, ..Retries::default() }
+        });
+        let fallback = match &self.fallback {
+            Some(text) => Some(Module::find(text)?.prepare(client, false).await?),
+            None => None,
+        };
+        Ok(SessionStart {
+            engine: self.engine.map(|engine| match engine {
+                Engine::Wasmedge => EngineKind::Wasmedge,
+                Engine::Wasmtime => EngineKind::Wasmtime,
+            }),
+            invoke: self.invoke,
+            ready: declared.then(|| Ready {
+                line: self.ready_line,
+                export: self.ready_export,
+                timeout_ms: self.ready_timeout.map(millis),
+            }),
+            retries,
+            fallback,
+            ..request
+        })
+    }
+}

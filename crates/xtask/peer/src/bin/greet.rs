@@ -1,0 +1,5 @@
+//! Prints what the guest `greet` prints, as a component.
+
+fn main() {
+    println!("hello, world");
+}
