@@ -17,7 +17,7 @@ fn program(body: &str) -> Vec<u8> {
             (instance $run (export "run" (func $run)))
             (export "wasi:cli/run@0.2.3" (instance $run)))"#
     );
-    wat::parse_str(text).unwrap()
+    wat::parse_str(text).expect("the test has what it needs")
 }
 
 /// A component with functions: `add` of two numbers, `halve` that is an error for odd ones.
@@ -40,7 +40,7 @@ fn calculator() -> Vec<u8> {
             (export "halve" (func $halve))
             (export "test:calc/api@1.0.0" (instance $api)))"#,
     )
-    .unwrap()
+    .expect("the test has what it needs")
 }
 
 /// A component that needs another one.
@@ -57,7 +57,7 @@ fn part() -> Vec<u8> {
             (func $run (result u32) (canon lift (core func $m "run")))
             (export "run-scenario" (func $run)))"#,
     )
-    .unwrap()
+    .expect("the test has what it needs")
 }
 
 fn invoke(server: &Server, function: &str, args: Value) -> Value {

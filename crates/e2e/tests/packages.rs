@@ -120,7 +120,7 @@ fn check_tells_every_fault_and_says_so_in_its_exit_code() {
     for part in [
         "bad.qyv:1:1: name: ",
         "bad.qyv:2:1: fallback: ",
-        "bad.qyv:3:23: permissions.net[0]: ",
+        "bad.qyv:3:22: permissions.net[0]: ",
         "app.wasm: not valid: ",
     ] {
         assert!(told.contains(part), "{part}\n{told}");
@@ -162,7 +162,8 @@ fn inspect_needs_no_server() {
 
 #[test]
 fn a_service_is_a_package_and_its_fallback_takes_over() {
-    let server = Setup::with_services(&[]).start();
+    let hello = services::spec("hello", json!({ "port": "auto" }));
+    let server = Setup::with_services(&[("hello", hello)]).start();
     let folder = server.services_dir().join("boxed");
     fs::create_dir_all(folder.join("config")).unwrap();
     fs::copy(places::guest("hello"), folder.join("good.wasm")).unwrap();
@@ -177,7 +178,7 @@ fn a_service_is_a_package_and_its_fallback_takes_over() {
         json!({ "port": "auto", "entrypoint": "good.wasm", "limits": { "memory_mb": 64 } }),
     );
     server.declare("boxed", &spec);
-    server.call("service_reload", json!({}));
+    let _ = server.call("service_reload", json!({}));
     let service = server.until_service("boxed", "ready");
     assert_eq!(service["memory_limit_mb"], 64);
     // One whose module always fails, and is allowed to fail twice.
@@ -186,7 +187,7 @@ fn a_service_is_a_package_and_its_fallback_takes_over() {
     spec["retries"] = json!({ "max": 1, "backoff": { "initial_ms": 1, "max_ms": 1 } });
     server.order("service_stop", "boxed");
     server.declare("boxed", &spec);
-    server.call("service_reload", json!({}));
+    let _ = server.call("service_reload", json!({}));
     server.order("service_start", "boxed");
     let service = server.until_service("boxed", "ready");
     let good = service["module"].as_str().unwrap().to_owned();
@@ -205,7 +206,7 @@ fn a_service_is_a_package_and_its_fallback_takes_over() {
         fs::create_dir_all(server.services_dir().join("wrong")).unwrap();
         fs::copy(folder.join("good.wasm"), server.services_dir().join("wrong/good.wasm")).unwrap();
         fs::copy(folder.join("app.wasm"), server.services_dir().join("wrong/app.wasm")).unwrap();
-        server.call("service_reload", json!({}));
+        let _ = server.call("service_reload", json!({}));
         let problem = server.problem("wrong");
         assert!(problem.contains(part), "{key}: {problem}");
     }

@@ -21,15 +21,15 @@ fn second_time_lucky() -> Vec<u8> {
                     (then (call $exit (i32.const 0)))
                     (else (call $exit (i32.const 75))))))"#,
     )
-    .unwrap()
+    .expect("the test has what it needs")
 }
 
 fn in_folder(folder: &Path, more: &Value) -> Value {
     let mut request = json!({
-        "module": "lucky", "dirs": [{ "host": folder, "guest": "/", "mode": "read_write" }],
+        "module": "lucky", "dirs": [{ "host": folder, "guest": "/", "mode": "read-write" }],
         "retries": { "max": 3, "backoff": { "initial_ms": 1, "max_ms": 10 } },
     });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in more.as_object().expect("the test has what it needs") {
         request[name] = value.clone();
     }
     request
@@ -39,7 +39,7 @@ fn in_folder(folder: &Path, more: &Value) -> Value {
 fn notes(server: &Server, id: &str) -> Vec<String> {
     let lines = server.lines(id);
     let own = lines.iter().filter(|line| line["kind"] == "host");
-    own.map(|line| line["line"].as_str().unwrap().to_owned()).collect()
+    own.map(|line| line["line"].as_str().expect("the test has what it needs").to_owned()).collect()
 }
 
 /// Starts a session that ends with this code, and waits for its end.
@@ -196,8 +196,7 @@ fn a_wrong_fallback_is_told_at_once() {
 #[test]
 fn the_command_line_has_flags_for_it() {
     let server = Server::start();
-    let args =
-        ["run", "--retries", "1", "--retry-on", "failure", "--fallback", "greet", "faulty_exit7"];
+    let args = ["run", "--retries", "1", "--retry-on", "failure", "--fallback", "greet", "faulty_exit7"];
     let output = server.cli(&args).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();

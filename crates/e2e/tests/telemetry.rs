@@ -68,7 +68,8 @@ fn a_session_becomes_a_span_and_numbers() {
 #[test]
 fn a_collector_that_is_not_there_changes_nothing() {
     // The port of a socket that is closed again.
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let port =
+        TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
     let mut server = Setup::new()
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}"))
         .env("OTEL_METRIC_EXPORT_INTERVAL", 50)

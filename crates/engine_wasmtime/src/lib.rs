@@ -168,6 +168,10 @@ impl Engine for Wasmtime {
         false
     }
 
+    fn interprets(&self) -> bool {
+        false
+    }
+
     fn keeps_files(&self) -> bool {
         // Code and memory are mapped from the artifact in each instance.
         true

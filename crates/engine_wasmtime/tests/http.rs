@@ -29,7 +29,7 @@ fn artifact() -> &'static Path {
         let guest = folder.join("http_hello.wasm");
         assert!(guest.is_file(), "{} is not built: scripts/components.sh builds it", guest.display());
         let artifact = std::env::temp_dir().join(format!("http_hello-{}.cwasm", std::process::id()));
-        Wasmtime::default().compile(&guest, &artifact).unwrap();
+        Wasmtime::default().compile(&guest, &artifact).expect("the test's own side works");
         artifact
     })
 }
@@ -43,7 +43,7 @@ struct Streams {
 impl Stdio for Streams {
     fn write(&mut self, _: Output, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let text: String = slices.iter().map(|slice| String::from_utf8_lossy(slice)).collect();
-        self.log.lock().unwrap().push_str(&text);
+        self.log.lock().expect("the test's own side works").push_str(&text);
         Ok(slices.iter().map(|slice| slice.len()).sum())
     }
 
@@ -71,8 +71,8 @@ struct Served {
 impl Served {
     fn start(max_requests: u32, timeout: Duration, connect: Connect) -> Self {
         let artifact = artifact();
-        let (connection, theirs) = UnixStream::pair().unwrap();
-        connection.set_read_timeout(Some(LONG)).unwrap();
+        let (connection, theirs) = UnixStream::pair().expect("the test's own side works");
+        connection.set_read_timeout(Some(LONG)).expect("the test's own side works");
         let log = Arc::<Mutex<String>>::default();
         let mut streams = Streams { connection: theirs, log: Arc::clone(&log) };
         let run = std::thread::spawn(move || {
@@ -95,7 +95,7 @@ impl Served {
     }
 
     fn send(&mut self, text: &str) {
-        self.connection.write_all(text.as_bytes()).unwrap();
+        self.connection.write_all(text.as_bytes()).expect("the test's own side works");
     }
 
     fn get(&mut self, path: &str) {
@@ -107,11 +107,11 @@ impl Served {
         let mut all = Vec::new();
         while !all.ends_with(end.as_bytes()) {
             let mut piece = [0; 4096];
-            let count = self.connection.read(&mut piece).unwrap();
+            let count = self.connection.read(&mut piece).expect("the test's own side works");
             assert!(count > 0, "it ended with {:?}", String::from_utf8_lossy(&all));
             all.extend_from_slice(&piece[..count]);
         }
-        String::from_utf8(all).unwrap()
+        String::from_utf8(all).expect("the test's own side works")
     }
 
     /// Reads to the end; what came, how the run ended, and its log.
@@ -120,9 +120,9 @@ impl Served {
         // A connection that is cut may be reset.
         let _ = self.connection.read_to_end(&mut all);
         drop(self.connection);
-        let ending = self.run.join().unwrap();
-        let log = self.log.lock().unwrap().clone();
-        (String::from_utf8(all).unwrap(), ending, log)
+        let ending = self.run.join().expect("the test's own side works");
+        let log = self.log.lock().expect("the test's own side works").clone();
+        (String::from_utf8(all).expect("the test's own side works"), ending, log)
     }
 }
 

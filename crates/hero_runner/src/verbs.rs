@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod compose;
 mod deploy;
 mod inspect;
 mod logs;
@@ -9,6 +10,7 @@ mod modules;
 mod ps;
 mod run;
 mod runtime;
+mod scenario;
 mod schedules;
 mod schema;
 mod services;
@@ -50,6 +52,10 @@ pub(crate) enum Verb {
     Services(services::Args),
     /// Deploy a package as a new version of its service, here or on other machines: ready first, then the traffic moves
     Deploy(deploy::Args),
+    /// Plug components together, as a WAC file says
+    Compose(compose::Args),
+    /// Test services under load
+    Scenario(scenario::Args),
     /// List, pause, resume and run schedules: what is called on services, and when
     #[command(visible_alias = "schedule")]
     Schedules(schedules::Args),
@@ -74,6 +80,8 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Templates(args) => templates::run(context, args).await,
         Verb::Runtime(args) => runtime::run(context, args).await,
         Verb::Services(args) => services::run(context, args).await,
+        Verb::Compose(args) => compose::run(context, &args),
+        Verb::Scenario(args) => scenario::run(context, args).await,
         Verb::Deploy(args) => deploy::run(context, args).await,
         Verb::Schedules(args) => schedules::run(context, args).await,
         Verb::Stats => stats::run(context).await,

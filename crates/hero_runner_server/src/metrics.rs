@@ -245,7 +245,10 @@ mod tests {
                 }
             }
         }
-        assert!(text.contains("hero_runner_sessions_total{module=\"hello\",outcome=\"exited\"} 3\n"), "{text}");
+        assert!(
+            text.contains("hero_runner_sessions_total{module=\"hello\",outcome=\"exited\"} 3\n"),
+            "{text}"
+        );
         assert!(text.contains("hero_runner_sessions_total{module=\"(others)\",outcome=\"exited\"} 2\n"));
         const RAN: &str = "hero_runner_session_duration_seconds";
         assert!(text.contains(&format!("{RAN}_bucket{{module=\"hello\",le=\"0.001\"}} 1\n")), "{text}");

@@ -64,7 +64,8 @@ impl Telemetry {
         let resource = resource.with_attribute(KeyValue::new("service.version", api::VERSION)).build();
         let traces =
             SdkTracerProvider::builder().with_resource(resource.clone()).with_batch_exporter(spans).build();
-        let metrics = SdkMeterProvider::builder().with_resource(resource).with_periodic_exporter(numbers).build();
+        let metrics =
+            SdkMeterProvider::builder().with_resource(resource).with_periodic_exporter(numbers).build();
         Ok(Some(Self { traces, metrics }))
     }
 

@@ -159,7 +159,8 @@ fn template(program: &Program, engine: &mut dyn Engine, title: Title, spec: &Tem
         Ok(Warmed::Template(printed)) => match control {
             Some(control) => {
                 // What was open before it was prepared has lower numbers.
-                let held = if engine.keeps_files() { sys::child::open_fds(MODULE + 1) } else { Ok(Vec::new()) };
+                let held =
+                    if engine.keeps_files() { sys::child::open_fds(MODULE + 1) } else { Ok(Vec::new()) };
                 let Ok(held) = held else { return exit::BROKEN };
                 slim();
                 live(Zygote::new(control, title).holding(held), program, engine, title, &printed)
@@ -223,7 +224,10 @@ fn compile<E: Engine + Default>(module: &Path, artifact: &Path, limits: [u32; 3]
     sys::child::close_strays().map_err(text)?;
     sys::child::limit_compile(u64::from(seconds), u64::from(megabytes) << 20).map_err(text)?;
     sys::child::no_new_privileges().map_err(text)?;
-    // Sessions that run now matter more than those that would run faster later.
-    sys::sched::run_when_idle().map_err(text)?;
-    E::default().compile(module, artifact).map_err(|error| error.to_string())
+    let engine = E::default();
+    if engine.interprets() {
+        // Sessions that run now matter more than those that would run faster later.
+        sys::sched::run_when_idle().map_err(text)?;
+    }
+    engine.compile(module, artifact).map_err(|error| error.to_string())
 }

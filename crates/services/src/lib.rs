@@ -198,11 +198,8 @@ impl Services {
             runtime: tokio::runtime::Handle::current(),
             config,
         });
-        let (declarations, problems) = declaration::scan(
-            &inner.config.services_dir,
-            Some(&inner.versions),
-            inner.config.gateway,
-        );
+        let (declarations, problems) =
+            declaration::scan(&inner.config.services_dir, Some(&inner.versions), inner.config.gateway);
         for problem in &problems {
             tracing::error!(
                 file = problem.file,

@@ -120,7 +120,8 @@ fn a_confined_process_reaches_what_it_was_given() {
             let open = |path: &std::path::Path| std::fs::File::open(path).expect("a folder");
             let (readable, writable) = (open(&read), open(&write));
             let folders = [(readable.as_fd(), true), (writable.as_fd(), false)];
-            let reach = sys::confine::Reach { folders: &folders, files: &[own.as_fd()], ports: Some(&[port]) };
+            let reach =
+                sys::confine::Reach { folders: &folders, files: &[own.as_fd()], ports: Some(&[port]) };
             let connect = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
             let holds = match sys::confine::confine(reach) {
                 // A kernel without it: nothing to see.
@@ -143,7 +144,11 @@ fn a_confined_process_reaches_what_it_was_given() {
         }
         Fork::Parent { pid, .. } => {
             let status = nix::sys::wait::waitpid(pid, None).expect("wait");
-            assert_eq!(status, nix::sys::wait::WaitStatus::Exited(pid, 0), "the number of the check that failed");
+            assert_eq!(
+                status,
+                nix::sys::wait::WaitStatus::Exited(pid, 0),
+                "the number of the check that failed"
+            );
         }
     }
     std::fs::remove_dir_all(&dir).expect("the folder goes");

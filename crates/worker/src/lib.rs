@@ -3,6 +3,7 @@
 //! It runs in a process of its own that `prefork` has set up, with one thread and with descriptors of known
 //! numbers. It leaves with a status that confirms its report ([`frames::message::Report::exit_status`]).
 
+mod confine;
 mod network;
 mod rehearsal;
 mod stdio;
@@ -146,7 +147,21 @@ fn of_session<'a>(spec: &'a SessionSpec, run: Run<'a>) -> Run<'a> {
     Run { entry, deadline, ready_export: spec.ready_export.as_deref(), ..run }
 }
 
-/// Opens the folders of a request and hands it on in the engine's terms; the error says which folder cannot be used.
+/// Opens folders; the error says which one cannot be used.
+fn open(dirs: &[frames::message::Dir]) -> Result<Vec<(File, &frames::message::Dir)>, String> {
+    let open = |dir| {
+        let dir: &frames::message::Dir = dir;
+        match File::open(&dir.host) {
+            Ok(file) if file.metadata().is_ok_and(|facts| facts.is_dir()) => Ok((file, dir)),
+            Ok(_) => Err(format!("{} is not a folder", dir.host)),
+            Err(error) => Err(format!("cannot open the folder {}: {error}", dir.host)),
+        }
+    };
+    dirs.iter().map(open).collect()
+}
+
+/// Opens the folders of a request, has the kernel hold a session to them, and hands it on in the engine's terms; the error
+/// says which folder cannot be used.
 fn with_run<T>(
     request: &Request<'_>,
     module: BorrowedFd<'_>,
@@ -154,15 +169,9 @@ fn with_run<T>(
 ) -> Result<T, String> {
     // Folders are opened here and handed on as descriptors: a path may hold what the engine's own notation for
     // folders uses as a separator, and cannot be exchanged between this look and the engine's.
-    let mut opened = Vec::with_capacity(request.dirs.len());
-    for dir in request.dirs {
-        match File::open(&dir.host) {
-            Ok(file) if file.metadata().is_ok_and(|facts| facts.is_dir()) => {
-                opened.push((file, dir));
-            }
-            Ok(_) => return Err(format!("{} is not a folder", dir.host)),
-            Err(error) => return Err(format!("cannot open the folder {}: {error}", dir.host)),
-        }
+    let opened = open(request.dirs)?;
+    if request.session.is_some() {
+        confine::confine(&opened, Some(module), request.network)?;
     }
     // The engine opens without following a link, which the descriptor's name is; its `.` is a folder.
     let hosts: Vec<String> =

@@ -7,6 +7,7 @@ use engine::{Ending, Engine, Network, Output, Stdio};
 use frames::message::exit;
 use frames::{SessionSpec, Sockets, TemplateSpec, Warm};
 
+use crate::confine::confine;
 use crate::{Fds, FrameSender, FrameWriter, Request, begin, end, limit, with_run};
 
 /// What this process is after [`warm`].
@@ -132,6 +133,10 @@ impl Stdio for Warming<'_> {
         let spec = fork();
         // From here on this is a worker with a session. Without a supervisor it has no reason to go on.
         let Some((control, mut session)) = begin(self.fds, &spec) else { sys::fork::exit_now(exit::BROKEN) };
+        // It has its folders open; this is for the day when it finds a way around its engine.
+        if crate::open(&spec.dirs).and_then(|dirs| confine(&dirs, None, None)).is_err() {
+            sys::fork::exit_now(exit::BROKEN);
+        }
         self.printed.print(&mut session)?;
         self.session = Some((control, session));
         Ok(())

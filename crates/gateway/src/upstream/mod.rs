@@ -37,6 +37,9 @@ pub(crate) enum Failure {
     Upload(Fault),
 }
 
+/// How long a process may take at least until it can be asked: it may wait for its module to be compiled, or for its turn.
+const DIAL: Duration = Duration::from_secs(30);
+
 /// A response whose body is still on its way.
 pub(crate) struct Reply {
     pub(crate) response: Response<Incoming>,
@@ -75,7 +78,8 @@ pub(crate) async fn exchange(
         }
     }
     let begun = Instant::now();
-    let connected = tokio::time::timeout(timeout, connect(address)).await;
+    let patience = if matches!(address, Address::Dial(_)) { timeout.max(DIAL) } else { timeout };
+    let connected = tokio::time::timeout(patience, connect(address)).await;
     let (socket, peer) = connected.map_err(|_| Failure::Timeout)??;
     let line = peer.line();
     let link = Link::new(socket, peer).await?;

@@ -41,8 +41,8 @@ impl Dial for Owner {
                 return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason, retry_after: None });
             }
             fate.dialed.fetch_add(1, Ordering::SeqCst);
-            let (stream, theirs) = UnixStream::pair().unwrap();
-            ends.send(theirs).unwrap();
+            let (stream, theirs) = UnixStream::pair().expect("the test has what it needs");
+            ends.send(theirs).expect("the test has what it needs");
             Ok(Dialed { stream, line: Arc::new(OneLine(fate)) })
         })
     }
@@ -81,9 +81,9 @@ const LONG: Duration = Duration::from_secs(600);
 async fn head(stream: &mut UnixStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        assert_ne!(within(stream.read_buf(&mut head)).await.unwrap(), 0);
+        assert_ne!(within(stream.read_buf(&mut head)).await.expect("the test has what it needs"), 0);
     }
-    String::from_utf8(head).unwrap()
+    String::from_utf8(head).expect("the test has what it needs")
 }
 
 #[tokio::test]

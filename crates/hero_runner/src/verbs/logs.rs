@@ -60,7 +60,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
         (_, true) => Some(LogKind::Stderr),
         _ => None,
     };
-    let choice = Choice { json: context.console.json, timestamps: args.timestamps, only, ..Choice::default() };
+    let choice =
+        Choice { json: context.console.json, timestamps: args.timestamps, only, ..Choice::default() };
     let mut sink = Sink::new(choice);
     let first = SessionLogs {
         session_id: args.id.clone(),

@@ -71,7 +71,7 @@ pub fn info(session_id: String) -> SessionInfo {
         minor_faults: None,
         start: Some(api::StartKind::Parked),
         mode: None,
-            engine: None,
+        engine: None,
         limits: api::session::Limits::default(),
         attempts: Vec::new(),
         load_ms: None,
@@ -169,6 +169,7 @@ impl Upload for Received {
         let size = self.bytes.len() as u64;
         self.core.uploads.lock().unwrap().push((self.name.clone(), std::mem::take(&mut self.bytes)));
         Ok(ModuleDetail {
+            missing: Vec::new(),
             info: ModuleInfo {
                 name: self.name.clone().unwrap_or_default(),
                 digest: "sha256:00".into(),

@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
             }
             Payload::StartSection { func, .. } if own => self.found.start = Some(func),
             Payload::CodeSectionStart { size, .. } => self.found.code_bytes += u64::from(size),
-            Payload::DataSection(section) => self.found.data_bytes += length(section.range()) as u64,
+            Payload::DataSection(section) => self.found.data_bytes += length(section.range()),
             Payload::CustomSection(section) => self.custom(&section, own)?,
             _ => {}
         }

@@ -93,8 +93,11 @@ fn at(location: Location) -> Place {
     Place { line: location.line(), column: location.column() }
 }
 
+/// What a manifest says, and where each of its keys stands.
+pub(super) type Placed = (Node, BTreeMap<String, Place>);
+
 /// Reads a text.
-pub(super) fn tree(text: &str) -> Result<(Node, BTreeMap<String, Place>), (Option<Place>, String)> {
+pub(super) fn tree(text: &str) -> Result<Placed, (Option<Place>, String)> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_events: MAX_EVENTS },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },

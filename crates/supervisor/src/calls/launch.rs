@@ -22,6 +22,9 @@ use crate::engines::code;
 use crate::session::{Waiting, open};
 use crate::templates::Key;
 
+/// How much later than the supervisor an engine ends a session by itself, in milliseconds.
+const DEADLINE_SLACK_MS: u64 = 500;
+
 /// A module made ready to be handed to a worker: what a session runs, at first or after that.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
@@ -82,7 +85,8 @@ impl Shared {
         spec.network = wiring.network(&request.permissions);
         spec.serve = wiring.serve();
         if engine == EngineKind::Wasmtime {
-            spec.deadline_ms = order.timeout_ms.unwrap_or(0);
+            // The supervisor's clock comes first; this one is for a guest that nobody watches any more.
+            spec.deadline_ms = order.timeout_ms.map_or(0, |limit| limit.saturating_add(DEADLINE_SLACK_MS));
         }
         let sockets = spec.sockets();
         if let Some((_, template)) = template

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use ::package::Package;
 use api::ErrorCode;
 use api::session::SessionStart;
-use ::package::Package;
 use client::Client;
 
 use super::module::{Module, RUNNABLE};
@@ -138,7 +138,8 @@ impl Program {
 fn is_path(word: &str) -> bool {
     let path = Path::new(word);
     let other = || path.extension().is_some() && path.is_file();
-    !word.starts_with("sha256:") && (matches!(word, "." | "..") || word.contains('/') || has_extension(path, "wasm") || other())
+    !word.starts_with("sha256:")
+        && (matches!(word, "." | "..") || word.contains('/') || has_extension(path, "wasm") || other())
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

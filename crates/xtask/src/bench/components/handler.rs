@@ -30,7 +30,7 @@ const OURS: [(&str, u32, &str); 3] = [
     ("kept", ALWAYS, "ours: processes that stay"),
 ];
 const SERVED: &str = "`wasmtime serve`: an instance for each request";
-const SERVED_KEPT: &str = "`wasmtime serve --max-instance-reuse-count`: instances that stay";
+const SERVED_KEPT: &str = "`wasmtime serve`: instances that stay";
 
 const CONNECTIONS: [usize; 3] = [1, 8, 32];
 
@@ -118,7 +118,8 @@ impl Handler {
         println!(
             "### A handler\n\n{}\nThe same component behind all of them (`crates/xtask/peer`); wrk with one thread asks back to \
              back over connections that stay open, a second in each round, and shares the machine with all of it; p50 and \
-             p99 are those of a block, in microseconds. Ours answer through the gateway.\n",
+             p99 are those of a block, in microseconds. Ours answer through the gateway. Instances of `wasmtime serve` stay with \
+             `--max-instance-reuse-count`.\n",
             self.measured.note()
         );
         let mut table = Table::new(&[
