@@ -58,3 +58,14 @@ pub fn guest(name: &str) -> PathBuf {
     assert!(path.is_file(), "{} is missing", path.display());
     path
 }
+
+/// The file of a part of the load generator, as it is before it is composed.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn scenario_part(name: &str) -> PathBuf {
+    let path = repository().join(format!("services/scenario/target/wasm32-wasip2/release/{name}.wasm"));
+    assert!(path.is_file(), "{} is missing: build.sh builds it", path.display());
+    path
+}

@@ -225,9 +225,8 @@ fn compile<E: Engine + Default>(module: &Path, artifact: &Path, limits: [u32; 3]
     sys::child::limit_compile(u64::from(seconds), u64::from(megabytes) << 20).map_err(text)?;
     sys::child::no_new_privileges().map_err(text)?;
     let engine = E::default();
-    if engine.interprets() {
-        // Sessions that run now matter more than those that would run faster later.
-        sys::sched::run_when_idle().map_err(text)?;
-    }
+    // Sessions that run now matter more than those that would run faster later; but somebody may wait for this one.
+    if engine.interprets() { sys::sched::run_when_idle() } else { sys::sched::run_after_others() }
+        .map_err(text)?;
     engine.compile(module, artifact).map_err(|error| error.to_string())
 }

@@ -127,8 +127,12 @@ impl Shared {
         }
     }
 
-    /// Asks for what has to be compiled before its first session, and for who will run it.
+    /// Asks for what has to be compiled before its first session, and for who will run it; unless nothing is compiled before
+    /// it is needed.
     pub(crate) fn prepare_components(self: &Arc<Self>) {
+        if !self.config.compile {
+            return;
+        }
         let mut some = false;
         for module in self.modules.list() {
             if module.kind == api::ModuleKind::Component {

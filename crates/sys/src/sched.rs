@@ -9,6 +9,18 @@ fn last() -> io::Error {
     io::Error::last_os_error()
 }
 
+/// Gets less of the processor than others, but some: a nice value of 5, a third of what a process has by default.
+///
+/// # Errors
+/// The errno of setpriority(2).
+pub fn run_after_others() -> io::Result<()> {
+    // SAFETY: setpriority(2) takes three integers; 0 is this process.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 5) } < 0 {
+        return Err(last());
+    }
+    Ok(())
+}
+
 /// Runs only when nothing else wants the processor.
 ///
 /// # Errors
