@@ -18,17 +18,13 @@ pub struct Setup {
     flags: Vec<String>,
     pub(crate) services: PathBuf,
     /// Services that are declared in a folder of the server's own, each with its `service.json`.
-    declared: Vec<(String, Value)>,
+    declared: Option<Vec<(String, Value)>>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        let bare = Self {
-            env: BTreeMap::new(),
-            flags: Vec::new(),
-            services: places::guests(),
-            declared: Vec::new(),
-        };
+        let bare =
+            Self { env: BTreeMap::new(), flags: Vec::new(), services: places::guests(), declared: None };
         bare.set("compile", false).set("services", false).set("gateway_listen", "off")
     }
 }
@@ -46,17 +42,17 @@ impl Setup {
     pub fn with_services(services: &[(&str, Value)]) -> Self {
         let mut setup =
             Self::new().set("services", true).set("gateway_listen", "127.0.0.1:0").set("grace_ms", 2000);
-        setup.declared = services.iter().map(|(name, spec)| ((*name).to_owned(), spec.clone())).collect();
+        setup.declared =
+            Some(services.iter().map(|(name, spec)| ((*name).to_owned(), spec.clone())).collect());
         setup
     }
 
     /// Writes what is declared, unless a server has been in this folder before.
     fn declare(&self, folder: &Path) {
         let dir = folder.join("services");
-        if self.declared.is_empty() || dir.exists() {
-            return;
-        }
-        for (name, spec) in &self.declared {
+        let Some(declared) = self.declared.as_ref().filter(|_| !dir.exists()) else { return };
+        std::fs::create_dir_all(&dir).expect("the services' folder can be made");
+        for (name, spec) in declared {
             let config = dir.join(name).join("config");
             std::fs::create_dir_all(&config).expect("the service's folder can be made");
             std::fs::write(config.join("service.json"), spec.to_string())
@@ -122,7 +118,7 @@ impl Setup {
     }
 
     fn services_dir(&self, folder: &Path) -> PathBuf {
-        if self.declared.is_empty() { self.services.clone() } else { folder.join("services") }
+        if self.declared.is_none() { self.services.clone() } else { folder.join("services") }
     }
 
     /// A program of ours with this set-up in its environment, and nothing else.

@@ -92,7 +92,7 @@ fn what_is_refused_is_listed_with_its_key_and_keeps_no_other_back() {
         (
             "network",
             hello("n", json!({ "permissions": { "net": ["example.org"] } })),
-            Some("permissions.net: "),
+            Some("permissions.net[0]: "),
         ),
         (
             "handler",

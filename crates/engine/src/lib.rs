@@ -209,6 +209,9 @@ pub trait Engine {
     /// When the runtime refuses the module, or it did not come to that point by itself.
     fn prepare(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Result<(), Error>;
 
+    /// Whether a module is prepared, so that its file is not looked at any more.
+    fn is_prepared(&self) -> bool;
+
     /// Runs the module that was prepared, with these arguments, environment, folders and network; its memory limit is
     /// that of the preparation. `None` when none was.
     fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending>;

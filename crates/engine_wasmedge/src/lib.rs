@@ -121,6 +121,10 @@ impl Engine for WasmEdge {
         Ok(())
     }
 
+    fn is_prepared(&self) -> bool {
+        self.prepared.is_some()
+    }
+
     fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending> {
         let (wasi, instance) = self.prepared.take()?;
         Some(match wasi.reset(run.args, run.env, &folders(run), run.network) {

@@ -192,6 +192,10 @@ impl Engine for Wasmtime {
         Ok(())
     }
 
+    fn is_prepared(&self) -> bool {
+        self.prepared.is_some()
+    }
+
     fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending> {
         let prepared = self.prepared.take()?;
         Some(self.execute(&prepared, run, stdio))

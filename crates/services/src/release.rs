@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::error::{Error, ErrorCode};
-use api::module::ArtifactState;
 use api::service::{Deployed, ServiceSpec, ServiceState, ServiceVersion};
 use package::Package;
 use package::archive::{self, Limits, unpack};
@@ -253,12 +252,7 @@ fn read(folder: PathBuf, name: Option<String>) -> Result<Read> {
 async fn compiled(inner: &Arc<Inner>, digests: impl Iterator<Item = &String>) {
     let all = async {
         for digest in digests {
-            while inner
-                .supervisor
-                .module_get(digest)
-                .await
-                .is_ok_and(|detail| detail.info.artifact == ArtifactState::Compiling)
-            {
+            while inner.supervisor.module_is_compiling(digest) {
                 tokio::time::sleep(LOOK.0).await;
             }
         }

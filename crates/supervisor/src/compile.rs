@@ -70,6 +70,12 @@ impl CompileQueue {
         });
     }
 
+    /// Whether a module waits to be compiled, or is at it.
+    pub(crate) fn is_queued(&self, digest: &str) -> bool {
+        let asked = lock(&self.asked);
+        asked.iter().any(|((of, _), asked)| **of == *digest && *asked == Asked::Queued)
+    }
+
     fn asked(&self, wanted: &Wanted) -> Option<Asked> {
         lock(&self.asked).get(wanted).copied()
     }
@@ -127,23 +133,15 @@ impl Shared {
         }
     }
 
-    /// Asks for what has to be compiled before its first session, and for who will run it; unless nothing is compiled before
-    /// it is needed.
+    /// Asks for what has to be compiled before its first session, unless nothing is compiled before it is needed.
     pub(crate) fn prepare_components(self: &Arc<Self>) {
         if !self.config.compile {
             return;
         }
-        let mut some = false;
         for module in self.modules.list() {
-            if module.kind == api::ModuleKind::Component {
-                some = true;
-                if module.artifact == ArtifactState::Interpreted {
-                    self.compile.want(&module.digest, EngineKind::Wasmtime);
-                }
+            if module.kind == api::ModuleKind::Component && module.artifact == ArtifactState::Interpreted {
+                self.compile.want(&module.digest, EngineKind::Wasmtime);
             }
-        }
-        if some && self.config.zygote_wasmtime.as_ref().is_some_and(|program| program.exists()) {
-            crate::driver::want(self, &mut lock(&self.core), crate::core::WASMTIME);
         }
     }
 }

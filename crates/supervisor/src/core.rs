@@ -25,7 +25,7 @@ use crate::run::{Pipes, run};
 use crate::session::{Session, Waiting, lock, millis, now_ms};
 use crate::slot::{Exit, Slot, hand_over};
 use crate::stdin::feed;
-pub(crate) use crate::stem::{ROOT, Stem, StemId, WASMTIME, base, zygote};
+pub(crate) use crate::stem::{ROOT, Stem, StemId, base, zygote};
 use crate::tally::Tally;
 use crate::templates::Templates;
 

@@ -51,5 +51,6 @@ fn restrict(reach: Reach<'_>) -> Result<bool, RulesetError> {
     for port in reach.ports.unwrap_or_default() {
         rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
-    Ok(rules.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
+    // `no_new_privs` is inherited from the zygote.
+    Ok(rules.no_new_privs(false).restrict_self()?.ruleset != RulesetStatus::NotEnforced)
 }

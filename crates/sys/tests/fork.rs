@@ -120,6 +120,7 @@ fn a_confined_process_reaches_what_it_was_given() {
             let open = |path: &std::path::Path| std::fs::File::open(path).expect("a folder");
             let (readable, writable) = (open(&read), open(&write));
             let folders = [(readable.as_fd(), true), (writable.as_fd(), false)];
+            sys::child::no_new_privileges().expect("a process can give up what it does not have");
             let reach =
                 sys::confine::Reach { folders: &folders, files: &[own.as_fd()], ports: Some(&[port]) };
             let connect = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();

@@ -70,6 +70,7 @@ pub fn serve(
         init: spec.init.as_deref(),
         network: network.as_ref(),
         session: Some(spec),
+        prepared: engine.is_prepared(),
     };
     let ending =
         with_run(&request, module.as_fd(), |code, run| match engine.run_prepared(run, &mut writer) {
@@ -131,6 +132,8 @@ struct Request<'a> {
     network: Option<&'a engine::Network>,
     /// What only a session has.
     session: Option<&'a SessionSpec>,
+    /// Its file is not looked at any more.
+    prepared: bool,
 }
 
 /// What a run has that only a session says.
@@ -171,7 +174,7 @@ fn with_run<T>(
     // folders uses as a separator, and cannot be exchanged between this look and the engine's.
     let opened = open(request.dirs)?;
     if request.session.is_some() {
-        confine::confine(&opened, Some(module), request.network)?;
+        confine::confine(&opened, (!request.prepared).then_some(module), request.network)?;
     }
     // The engine opens without following a link, which the descriptor's name is; its `.` is a folder.
     let hosts: Vec<String> =

@@ -69,6 +69,7 @@ pub fn warm(
         },
         network: (spec.sockets != Sockets::None).then_some(&nothing),
         session: None,
+        prepared: false,
     };
     let mut stdio =
         Warming { printed: Printed::default(), bytes: 0, fds, fork: None, session: None, why: None };

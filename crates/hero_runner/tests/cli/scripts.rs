@@ -170,7 +170,7 @@ fn what_cannot_be_run_is_told_with_what_can_be_done() {
         (&["run", "./none.py"], "./none.py: there is no such file", "name a .wasm file, a script, or"),
         (&["run", &binary], "no script in UTF-8: invalid utf-8 sequence", "name a .wasm file, or a script"),
         (&["run", "--runtime", "python", &module], "is a WebAssembly module, no script", "run it without"),
-        (&["run", &folder], "is a folder", "name a .wasm file or a script"),
+        (&["run", &folder], "it is no package", "put the file into the package"),
     ] {
         let seen = fake.run(args);
         assert_eq!(seen.code, Some(125), "{args:?}: {seen:?}");

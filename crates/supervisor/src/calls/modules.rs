@@ -51,6 +51,12 @@ impl Supervisor {
         Ok(ModuleList { modules: self.shared.modules.list() })
     }
 
+    /// Whether a module waits to be compiled, or is at it.
+    #[must_use]
+    pub fn module_is_compiling(&self, digest: &str) -> bool {
+        self.shared.compile.is_queued(digest)
+    }
+
     /// Shows one module.
     ///
     /// # Errors
