@@ -17,8 +17,8 @@ const FAULTS_PARKED: u64 = 120;
 const MAPPINGS: usize = 58;
 /// Memory of the zygote that each fork copies page tables for, in KiB: private and not in huge pages.
 const ANONYMOUS_KB: u64 = 960;
-/// System calls of a worker from the moment when its session comes.
-const WORKER_CALLS: u32 = 20;
+/// System calls of a worker from the moment when its session comes; four of them confine it (Landlock).
+const WORKER_CALLS: u32 = 24;
 /// System calls of the server's main thread for a session, from its connection to its answer; the next worker's fork is asked
 /// for later.
 const SERVER_CALLS: u32 = 40;
