@@ -188,7 +188,7 @@ impl ErrorCode {
             }
             Self::ModuleInvalid => "check that the file is complete and was built for wasm32-wasip1",
             Self::ModuleImportMissing => {
-                "build for wasm32-wasip1; only wasi_snapshot_preview1 can be imported"
+                "core modules import wasi_snapshot_preview1, components WASI 0.2; `hero_runner compose` adds what else one needs"
             }
             Self::ModuleUnsupported => {
                 "use an engine that runs it: wasmedge for core modules, wasmtime for components and core modules"

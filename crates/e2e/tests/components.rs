@@ -271,7 +271,7 @@ fn the_command_line_prints_what_a_function_returns() {
     let output = cli(&server, &["run", "--invoke", "add(20, 22)", file]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stdout, b"42\n");
-    let output = cli(&server, &["run", "--invoke", "halve(9)", file]);
+    let output = cli(&server, &["run", file, "--invoke", "halve(9)"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty() && output.stderr.starts_with(b"4\n"), "{output:?}");
     let output = cli(&server, &["run", "--engine", "wasmedge", file]);

@@ -27,6 +27,7 @@ A file that is no WebAssembly module is a script. What runs it is the runtime of
 else that of its extension; `hero_runner runtime list` shows them. A script named - comes from standard input.
 A folder (with a slash: ./NAME) or a .qyv is a package: its manifest says what it may do, and the flags add to that.
 A word without a slash is a file when it ends in .wasm, or has another extension and is there; else it names a module.
+`--invoke CALL` may also stand right behind the program.
 Ctrl-C and SIGTERM stop the session; a second one kills it, a third one leaves it. Standard input is forwarded
 when it is not a terminal, or with -i.";
 
@@ -82,7 +83,8 @@ pub(crate) struct Args {
     interactive: bool,
 }
 
-pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
+pub(crate) async fn run(context: &Context, mut args: Args) -> anyhow::Result<u8> {
+    args.conditions.take_invoke(&mut args.program);
     // Before the session exists, so that there is no moment in which Ctrl-C would leave it behind.
     let mut signals = attach::Signals::catch()?;
     if let Some(name) = args.module {

@@ -57,6 +57,20 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    /// Takes `--invoke CALL` that follows the program at once, where most people write it. A program's own flag of that name
+    /// can stand anywhere else among its arguments.
+    pub(super) fn take_invoke(&mut self, words: &mut Vec<String>) {
+        if self.invoke.is_some() {
+            return;
+        }
+        if words.len() > 2 && words[1] == "--invoke" {
+            self.invoke = words.drain(1..3).nth(1);
+        } else if let Some(call) = words.get(1).and_then(|word| word.strip_prefix("--invoke=")) {
+            self.invoke = Some(call.to_owned());
+            words.remove(1);
+        }
+    }
+
     /// Whether its input would have to be given more than once.
     pub(super) fn repeats(&self) -> bool {
         self.retries.is_some() || self.fallback.is_some()
