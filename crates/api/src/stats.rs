@@ -78,6 +78,12 @@ pub struct Stats {
 /// The upper bounds of [`ModuleStats::durations`], in milliseconds; the last count is for what took longer.
 pub const DURATIONS_MS: [u64; 11] = [1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 60_000];
 
+/// Which count of [`ModuleStats::durations`] so many microseconds belong to.
+#[must_use]
+pub fn duration_bucket(us: u64) -> usize {
+    DURATIONS_MS.partition_point(|limit| limit * 1000 < us)
+}
+
 /// What the sessions of one module took.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModuleStats {

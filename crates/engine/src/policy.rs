@@ -146,7 +146,8 @@ pub fn refusal(what: &str) -> String {
 }
 
 /// Whether two names are the same: capitals do not count, nor does a dot at the end.
-fn same(one: &str, other: &str) -> bool {
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
     one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 

@@ -14,7 +14,7 @@ mod wasi;
 
 use std::path::Path;
 
-use engine::{Code, Ending, Engine, Entry, Error, Run, Stdio};
+use engine::{Code, Ending, Engine, Entry, Error, Nowhere, Run, Stdio};
 
 /// The engine. It keeps at most the one module that was prepared: a worker runs one session and leaves.
 #[derive(Debug, Default)]
@@ -34,23 +34,6 @@ const WARMING: &str = r#"(module
     (i32.store (i32.const 8) (i32.const 64))
     (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 32)))
     (call $exit (i32.const 0))))"#;
-
-/// Standard streams that lead nowhere, for warming.
-struct Nowhere;
-
-impl Stdio for Nowhere {
-    fn write(&mut self, _: engine::Output, slices: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
-        Ok(slices.iter().map(|slice| slice.len()).sum())
-    }
-
-    fn read(&mut self, _: &mut [std::io::IoSliceMut<'_>]) -> std::io::Result<usize> {
-        Ok(0)
-    }
-
-    fn random(&mut self, buffer: &mut [u8]) -> std::io::Result<()> {
-        sys::random::fill(buffer)
-    }
-}
 
 impl Engine for WasmEdge {
     fn version(&self) -> String {

@@ -24,7 +24,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
-use engine::{Code, Ending, Engine, Error, Run, Stdio};
+use engine::{Code, Ending, Engine, Error, Nowhere, Run, Stdio};
 use tokio::runtime::{Builder, Runtime};
 
 use load::{Linkers, Loaded};
@@ -60,23 +60,6 @@ const WARMING: &str = r#"(component
   (func $run (result (result)) (canon lift (core func $i "run")))
   (instance $cli (export "run" (func $run)))
   (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
-
-/// Standard streams that lead nowhere, for rehearsals.
-struct Nowhere;
-
-impl Stdio for Nowhere {
-    fn write(&mut self, _: engine::Output, slices: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
-        Ok(slices.iter().map(|slice| slice.len()).sum())
-    }
-
-    fn read(&mut self, _: &mut [std::io::IoSliceMut<'_>]) -> std::io::Result<usize> {
-        Ok(0)
-    }
-
-    fn random(&mut self, buffer: &mut [u8]) -> std::io::Result<()> {
-        sys::random::fill(buffer)
-    }
-}
 
 impl Wasmtime {
     fn load(&mut self, code: Code<'_>) -> Result<Loaded, String> {

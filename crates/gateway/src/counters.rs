@@ -3,10 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use api::stats::{DURATIONS_MS, duration_bucket};
 use http::StatusCode;
-
-/// The upper bounds of [`Counters::durations`], in milliseconds; the last count is for what took longer.
-pub const DURATIONS_MS: [u64; 11] = [1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 60_000];
 
 /// What the gateway has done since it began. All only grow, except for [`Counters::open_connections`].
 #[derive(Debug, Default)]
@@ -65,7 +63,7 @@ impl Counters {
 
     pub(crate) fn count(&self, status: StatusCode, took: Duration) {
         let us = took.as_micros() as u64;
-        add(&self.durations[DURATIONS_MS.partition_point(|limit| limit * 1000 < us)]);
+        add(&self.durations[duration_bucket(us)]);
         self.duration_us.fetch_add(us, Ordering::Relaxed);
         let class = usize::from(status.as_u16() / 100);
         add(self.statuses.get(class).unwrap_or(&self.statuses[0]));

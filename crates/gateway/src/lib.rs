@@ -35,7 +35,7 @@ mod upload;
 mod upstream;
 
 pub use body::{Body, Error};
-pub use counters::{Counters, DURATIONS_MS};
+pub use counters::Counters;
 pub use dial::{Dial, Dialed, Dialer, Line};
 pub use gateway::Gateway;
 pub use routes::Routes;

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use file::{Refused, header};
+pub use walk::words;
 
 /// What a file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

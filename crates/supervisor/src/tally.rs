@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use api::session::SessionInfo;
-use api::stats::{DURATIONS_MS, ModuleStats};
+use api::stats::{DURATIONS_MS, ModuleStats, duration_bucket};
 
 /// How many modules are told apart; what comes beyond is counted as [`OTHERS`], so that modules that are named by path or
 /// digest cannot grow this without end.
@@ -49,8 +49,7 @@ impl Tally {
             stats.run_us_total += ran.micros;
             stats.run_us_max = stats.run_us_max.max(ran.micros);
             stats.durations.resize(DURATIONS_MS.len() + 1, 0);
-            let bucket = DURATIONS_MS.partition_point(|limit| limit * 1000 < ran.micros);
-            stats.durations[bucket] += 1;
+            stats.durations[duration_bucket(ran.micros)] += 1;
         }
         match module.recent.back_mut() {
             Some((begun, count)) if now.duration_since(*begun) < Duration::from_secs(1) => *count += 1,

@@ -1,8 +1,9 @@
 //! The requests that a guest sends, as far as its permissions go.
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 
+use engine::policy::{literal, same};
 use engine::{Connect, Destination};
 use hyper::Request;
 use hyper::http::HeaderName;
@@ -78,19 +79,6 @@ fn allows(connect: &Connect, host: &str, port: u16) -> bool {
         };
         (*its == 0 || *its == port) && (same(listed, host) || ip.is_some_and(stands_for))
     })
-}
-
-/// What a name stands for that needs no resolving.
-fn literal(host: &str) -> Option<Vec<IpAddr>> {
-    if same(host, "localhost") {
-        return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
-    }
-    host.parse::<IpAddr>().ok().map(|ip| vec![ip.to_canonical()])
-}
-
-/// Whether two names are the same: capitals do not count, nor does a dot at the end.
-fn same(one: &str, other: &str) -> bool {
-    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
 #[cfg(test)]

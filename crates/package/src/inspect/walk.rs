@@ -190,8 +190,9 @@ fn target_features(data: &[u8]) -> wasmparser::Result<Vec<String>> {
     Ok(features)
 }
 
-/// A type in the text format's words.
-fn words(ty: &EntityType, types: &Types) -> String {
+/// A type in the text format's words, for example `func (i32) -> (i32)`.
+#[must_use]
+pub fn words(ty: &EntityType, types: &Types) -> String {
     let limits = |initial: u64, maximum: Option<u64>| match maximum {
         Some(maximum) => format!("{initial} {maximum}"),
         None => initial.to_string(),

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use api::error::{Error, ErrorCode};
 use api::module::{ModuleExport, ModuleImport, ModuleKind};
-use wasmparser::types::{EntityType, Types};
+use package::inspect::words;
+use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, Export, Import, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
 use super::component;
@@ -226,33 +227,6 @@ fn exports(seen: &[Export<'_>], types: &Types, facts: &mut Facts) -> Result<()> 
         Some(ty) if ty.starts_with("memory") => Ok(()),
         Some(ty) => Err(invalid(format!("`memory` is {ty}, and has to be a memory"))),
         None => Err(invalid("the module does not export its memory as `memory`, which WASI needs")),
-    }
-}
-
-/// A type in the text format's words.
-fn words(ty: &EntityType, types: &Types) -> String {
-    let limits = |initial: u64, maximum: Option<u64>| match maximum {
-        Some(maximum) => format!("{initial} {maximum}"),
-        None => initial.to_string(),
-    };
-    let function = |id: &wasmparser::types::CoreTypeId| {
-        let list = |values: &[wasmparser::ValType]| {
-            values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
-        match &types[*id].composite_type.inner {
-            wasmparser::CompositeInnerType::Func(ty) => {
-                format!("({}) -> ({})", list(ty.params()), list(ty.results()))
-            }
-            _ => "?".to_owned(),
-        }
-    };
-    match ty {
-        EntityType::Func(id) | EntityType::FuncExact(id) => format!("func {}", function(id)),
-        EntityType::Tag(id) => format!("tag {}", function(id)),
-        EntityType::Memory(ty) => format!("memory {}", limits(ty.initial, ty.maximum)),
-        EntityType::Table(ty) => format!("table {} {}", limits(ty.initial, ty.maximum), ty.element_type),
-        EntityType::Global(ty) if ty.mutable => format!("global (mut {})", ty.content_type),
-        EntityType::Global(ty) => format!("global {}", ty.content_type),
     }
 }
 

@@ -182,7 +182,7 @@ impl Modules {
         missing: Vec<String>,
     ) -> Result<Content> {
         let hex = hex(&row.digest).unwrap_or_default();
-        let [wasmedge, wasmtime] = ENGINES.map(|engine| {
+        let [wasmedge, wasmtime] = ENGINES.map(|engine| -> Result<Code> {
             let name = artifact::file_name(hex, self.shared.tag(engine));
             let state = match present {
                 true => self.found_artifact(sql, &row.digest, engine)?,
