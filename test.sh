@@ -18,6 +18,10 @@ cargo nextest --version >/dev/null 2>&1 || {
   env -u CARGO_TARGET_DIR cargo install cargo-nextest --locked
 }
 
+say "a server without the second engine"
+cargo build --quiet -p hero_runner_server --no-default-features
+install -m 0755 "$TARGET/debug/hero_runner_server" "$HERO_BIN_DIR/hero_runner_server_plain"
+
 # The hero family's supervisor, so that --start and --stop are tested with the real one.
 ZINIT_SERVER="$CACHE/zinit-0.3.9/bin/zinit-server"
 export ZINIT_SERVER

@@ -14,6 +14,8 @@ use crate::server::{Folder, Server};
 /// in one known mode; services are not started, and the gateway listens on no port.
 #[derive(Debug, Clone)]
 pub struct Setup {
+    /// The server's program.
+    server: &'static str,
     env: BTreeMap<String, String>,
     flags: Vec<String>,
     pub(crate) services: PathBuf,
@@ -23,8 +25,13 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let bare =
-            Self { env: BTreeMap::new(), flags: Vec::new(), services: places::guests(), declared: None };
+        let bare = Self {
+            server: "hero_runner_server",
+            env: BTreeMap::new(),
+            flags: Vec::new(),
+            services: places::guests(),
+            declared: None,
+        };
         bare.set("compile", false).set("services", false).set("gateway_listen", "off")
     }
 }
@@ -99,6 +106,13 @@ impl Setup {
         self
     }
 
+    /// Another build of the server, by the name of its program.
+    #[must_use]
+    pub fn server(mut self, program: &'static str) -> Self {
+        self.server = program;
+        self
+    }
+
     /// Starts the server and waits until it answers.
     ///
     /// # Panics
@@ -148,7 +162,7 @@ impl Setup {
         let log = File::options().create(true).append(true).open(folder.join("server.log"));
         let log = log.expect("the log of the server can be written");
         let twin = log.try_clone().expect("a descriptor is left");
-        let mut command = self.command("hero_runner_server", folder);
+        let mut command = self.command(self.server, folder);
         // It stays in the test's process group: whoever ends that, as nextest and Ctrl-C do, ends the server too.
         command.args(&self.flags).stdin(Stdio::null()).stdout(twin).stderr(log);
         command.spawn().expect("the server's program can be run")

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use e2e::packages::{guest, gzip, manifest, package, sha256, tar, upload, zip};
-use e2e::{Door, Server, Setup, Traffic, eventually, json};
+use e2e::{Door, Server, Setup, Traffic, Value, eventually, json};
 
 const TOKEN: &str = "a-token-of-this-test";
 const GZIP: (&str, &str) = ("content-type", "application/gzip");
@@ -251,6 +251,36 @@ fn a_version_that_never_becomes_healthy_is_not_noticed_by_anybody() {
     let _ = server.refused_package(422, &fresh);
     assert_eq!(server.refusal_name("service_get", json!({ "name": "fresh" })), "service_not_found");
     is_as_before(&server);
+}
+
+#[test]
+fn a_handler_that_does_not_answer_a_first_request_is_not_taken() {
+    let server = server();
+    let handler = |module: &str, rest: Value| package("ask", module, json!({ "kind": "handler" }), rest);
+    server.deploy(&handler("cgi_echo", json!({})));
+    for (module, why) in [
+        ("faulty_exit7", "exited with code 7"),
+        ("faulty_trap", "right head"),
+        ("hello", "right head"),
+        // A component that is a program, and no handler.
+        ("launch_component", "wasi:http"),
+    ] {
+        let (name, message) = server.refused_package(422, &handler(module, json!({})));
+        assert_eq!(name, "deploy_error", "{module}: {message}");
+        assert!(message.contains(why), "{module}: {message}");
+        assert_eq!(server.versions("ask"), (vec![1], Some(1)), "{module}");
+    }
+    let slow = package(
+        "ask",
+        "http_hello",
+        json!({ "kind": "handler", "health": { "path": "/spin", "start_period_secs": 1 } }),
+        json!({}),
+    );
+    let (_, message) = server.refused_package(422, &slow);
+    assert!(message.contains("no answer in 1 s"), "{message}");
+    let deployed = server.deploy(&handler("http_hello", json!({})));
+    assert_eq!(deployed["version"]["current"], true, "{deployed:#}");
+    assert!(server.text_via("/ask/").contains("hello"), "the version that was taken serves");
 }
 
 #[test]

@@ -255,6 +255,12 @@ fn metrics_are_in_the_text_format_and_count() {
     assert_eq!(samples["hero_runner_sessions_total{module=\"faulty_trap\",outcome=\"trapped\"}"], 1.0);
     assert_eq!(samples["hero_runner_sessions_accepted_total"], 2.0);
     assert_eq!(samples["hero_runner_session_duration_seconds_bucket{module=\"hello\",le=\"+Inf\"}"], 1.0);
+    let load = |what: &str| samples[&format!("hero_runner_session_load_seconds_{what}{{module=\"hello\"}}")];
+    assert_eq!(load("count"), 1.0);
+    assert!(
+        load("sum") > 0.0
+            && load("sum") < samples["hero_runner_session_duration_seconds_sum{module=\"hello\"}"]
+    );
     assert!(samples["hero_runner_session_max_resident_memory_bytes{module=\"hello\"}"] > 100_000.0);
     assert!(samples["process_resident_memory_bytes"] > 1_000_000.0);
 }

@@ -4,6 +4,7 @@
 //! pipes, frames or sockets: the guest's standard streams come in as [`Stdio`], and the end of a run goes out
 //! as an [`Ending`].
 
+pub mod exec;
 mod network;
 pub mod policy;
 pub mod wasi;
@@ -48,8 +49,19 @@ pub trait Stdio {
     /// When it cannot be read; the guest sees the errno.
     fn read(&mut self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
+    /// Called when the module is loaded and the guest is about to begin.
+    fn loaded(&mut self) {}
+
     /// Called when the guest has said that it is ready.
     fn ready(&mut self) {}
+
+    /// Has a program of the host run to its end.
+    ///
+    /// # Errors
+    /// Why that may not be, or how it failed.
+    fn exec(&mut self, _: exec::Command<'_>) -> Result<exec::Finished, exec::Refused> {
+        Err(exec::Refused::Permission)
+    }
 
     /// The descriptor that standard input comes from, where waiting for it is the engine's business.
     fn stdin_fd(&self) -> Option<BorrowedFd<'_>> {

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-/// The one module name that a core module may import from.
+use crate::exec;
+
+/// The module name of WASI.
 pub const MODULE: &str = "wasi_snapshot_preview1";
 
 /// A type of a parameter or a result; no function of the table uses another.
@@ -70,6 +72,10 @@ fn list(f: &mut fmt::Formatter<'_>, values: impl Iterator<Item = ValueType>) -> 
 /// The type of the function `module.name`, or `None` when no engine for core modules offers it.
 #[must_use]
 pub fn signature(module: &str, name: &str) -> Option<Signature> {
+    if module == exec::MODULE {
+        let (_, params) = EXEC.iter().find(|row| row.0 == name)?;
+        return Some(Signature { params, results: "i" });
+    }
     if module != MODULE {
         return None;
     }
@@ -82,6 +88,11 @@ pub fn signature(module: &str, name: &str) -> Option<Signature> {
 pub fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|row| row.0)
 }
+
+/// The functions that start programs, with their parameters: `exec(command, length, stdin, length, result)`, where `command` is
+/// the program and its arguments, each with a NUL behind it, and `result` gets the exit code and the lengths of both outputs
+/// as three `u32`; and `exec_output(stream, buffer, length)`, which copies what the last one printed to stream 1 or 2.
+const EXEC: [(&str, &str); 2] = [("exec", "iiiii"), ("exec_output", "iii")];
 
 /// Name, parameters, results; sorted by name. Version 2 of a socket function takes addresses of 128 bytes that
 /// carry their family.

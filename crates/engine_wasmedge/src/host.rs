@@ -6,12 +6,13 @@ use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use engine::Stdio;
+use engine::exec::Calls;
 use nix::sys::socket::{SockFlag, accept4};
 use wasmedge_sys::ffi;
 
 use crate::errno::Errno;
 use crate::sockets::{self, Call, Sockets};
-use crate::{poll, wasi};
+use crate::{exec, poll, wasi};
 
 /// What our functions get at: set for the time of a run.
 pub(crate) struct Host {
@@ -21,6 +22,8 @@ pub(crate) struct Host {
     pub(crate) missed: bool,
     /// Of a guest with a network.
     pub(crate) sockets: Option<Box<Sockets>>,
+    /// Of a guest that imports functions to start programs.
+    pub(crate) exec: Calls,
 }
 
 type HostFunction = unsafe extern "C" fn(
@@ -155,6 +158,15 @@ fn plain<const N: usize>(
     move |_, guest, stdio, parameters| body(guest, stdio, parameters)
 }
 
+/// The body of a function that has to do with programs.
+fn with_exec<const N: usize>(
+    body: fn(&mut Calls, Guest<'_>, &mut dyn Stdio, [u32; N]) -> Result<(), Errno>,
+) -> impl FnOnce(&mut Host, Guest<'_>, &mut dyn Stdio, [u32; N]) -> Errno {
+    move |host, guest, stdio, parameters| {
+        body(&mut host.exec, guest, stdio, parameters).err().unwrap_or(Errno::SUCCESS)
+    }
+}
+
 /// A list of [`Function`], each with its name, how many parameters it takes, and its body.
 macro_rules! functions {
     ($kind:ident: $($name:ident($count:literal) = $body:path;)*) => {
@@ -221,4 +233,10 @@ pub(crate) const SOCKETS: &[Function] = functions! { with_sockets:
     sock_send_to_v2(7) = sockets::sock_send_to;
     sock_setsockopt(5) = sockets::sock_setsockopt;
     sock_shutdown(2) = sockets::sock_shutdown;
+};
+
+/// Those of a module of their own, for a guest that imports them.
+pub(crate) const EXEC: &[Function] = functions! { with_exec:
+    exec(5) = exec::exec;
+    exec_output(3) = exec::exec_output;
 };

@@ -6,6 +6,7 @@
 //! of WASI is the engine's.
 
 mod errno;
+mod exec;
 mod host;
 mod poll;
 mod raw;
@@ -129,6 +130,7 @@ fn run_loaded(module: raw::Module, config: raw::Config, run: &Run<'_>, stdio: &m
         Ok(both) => both,
         Err(fault) => return Ending::LoadFailed(fault.message),
     };
+    stdio.loaded();
     if let Some(name) = run.init
         && let Err(ending) = initialise(&wasi, &instance, name, stdio)
     {
@@ -157,6 +159,7 @@ fn ready_and_started(
     if let Err(ending) = is_program(run) {
         return ending;
     }
+    stdio.loaded();
     if let Some(name) = run.ready_export {
         if let Err(ending) = initialise(wasi, instance, name, stdio) {
             return ending;

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
+use engine::exec::{self, Calls};
 use engine::{Network, Stdio};
 use wasmedge_sys::ffi;
 
@@ -186,7 +187,13 @@ impl Wasi {
             Some(network) => Some(Box::new(Sockets::new(Original::of(module)?, network))),
             None => None,
         };
-        let host = Box::into_raw(Box::new(Host { wasi: module, stdio: None, missed: false, sockets }));
+        let host = Box::into_raw(Box::new(Host {
+            wasi: module,
+            stdio: None,
+            missed: false,
+            sockets,
+            exec: Calls::default(),
+        }));
         host::install(module, host, host::STREAMS);
         if network.is_some() {
             host::install(module, host, host::SOCKETS);
@@ -253,18 +260,20 @@ pub(crate) enum Called {
 
 /// Instantiates a program with its imports.
 pub(crate) fn instantiate(module: Module, config: Config, wasi: &Wasi) -> Result<Instance, Fault> {
-    let (executor, instance) = executable(module, config, wasi.module)?;
+    let (executor, instance) = executable(module, config, wasi.module, Some(wasi.host))?;
     match export(instance, "_start") {
         Some(start) => Ok(Instance { executor, module: instance, start }),
         None => Err(Fault::new("the module exports no function `_start`")),
     }
 }
 
-/// Instantiates a module with its imports, and what executes it.
+/// Instantiates a module with its imports, and what executes it. With a host, functions to start programs are among what it
+/// may import.
 fn executable(
     module: Module,
     config: Config,
     wasi: *mut ffi::WasmEdge_ModuleInstanceContext,
+    host: Option<*mut Host>,
 ) -> Result<(*mut ffi::WasmEdge_ExecutorContext, *mut ffi::WasmEdge_ModuleInstanceContext), Fault> {
     // SAFETY: the settings are alive; statistics are not wanted.
     let executor = unsafe { ffi::WasmEdge_ExecutorCreate(config.0, ptr::null_mut()) };
@@ -272,10 +281,38 @@ fn executable(
     let store = unsafe { ffi::WasmEdge_StoreCreate() };
     // SAFETY: all three are alive.
     check(unsafe { ffi::WasmEdge_ExecutorRegisterImport(executor, store, wasi) })?;
+    if let Some(host) = host
+        && imports_from(module, exec::MODULE)
+    {
+        // SAFETY: name and length belong together, and the string outlives the call, which copies it.
+        let name =
+            unsafe { ffi::WasmEdge_StringWrap(exec::MODULE.as_ptr().cast(), exec::MODULE.len() as u32) };
+        // SAFETY: the name is alive.
+        let programs = unsafe { ffi::WasmEdge_ModuleInstanceCreate(name) };
+        host::install(programs, host, host::EXEC);
+        // SAFETY: all three are alive.
+        check(unsafe { ffi::WasmEdge_ExecutorRegisterImport(executor, store, programs) })?;
+    }
     let mut instance = ptr::null_mut();
     // SAFETY: all are alive; `instance` receives an object that is ours.
     check(unsafe { ffi::WasmEdge_ExecutorInstantiate(executor, &raw mut instance, store, module.0) })?;
     Ok((executor, instance))
+}
+
+/// Whether a module imports anything from a module of this name.
+fn imports_from(module: Module, name: &str) -> bool {
+    // SAFETY: the module is alive.
+    let count = unsafe { ffi::WasmEdge_ASTModuleListImportsLength(module.0) };
+    let mut imports = vec![ptr::null(); count as usize];
+    // SAFETY: the module is alive, and the list has this length.
+    unsafe { ffi::WasmEdge_ASTModuleListImports(module.0, imports.as_mut_ptr(), count) };
+    imports.into_iter().any(|import| {
+        // SAFETY: the import belongs to the module, which is alive, and so does the string.
+        let from = unsafe { ffi::WasmEdge_ImportTypeGetModuleName(import) };
+        // SAFETY: the engine says that the string has this many bytes.
+        let from = unsafe { std::slice::from_raw_parts(from.Buf.cast::<u8>(), from.Length as usize) };
+        from == name.as_bytes()
+    })
 }
 
 /// The exported function of this name, if there is one and it takes nothing.

@@ -31,6 +31,7 @@ pub(crate) async fn instantiate(session: Session<'_>) -> Result<(Store<Host>, In
     let mut store = session.store().map_err(Ending::LoadFailed)?;
     let instance = session.pre.instantiate_async(&mut store).await;
     let instance = instance.map_err(|error| trap::of_instantiation(&error))?;
+    stdio::loaded();
     for name in [session.run.init, session.run.ready_export].into_iter().flatten() {
         let functions = functions(session);
         let export = exports::find(&functions, name).map_err(Ending::LoadFailed)?;

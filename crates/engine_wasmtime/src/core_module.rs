@@ -3,18 +3,20 @@
 use std::fmt;
 use std::time::Instant;
 
+use engine::exec::Calls;
 use engine::{Ending, Entry, Run};
 use wasmtime::{Engine, Instance, InstancePre, Linker, Store};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 
 use crate::limits::Limits;
 use crate::net::Net;
-use crate::{state, stdio, trap};
+use crate::{exec, state, stdio, trap};
 
 /// What belongs to one instance of a core module.
 pub(crate) struct Core {
     wasi: WasiP1Ctx,
     limits: Limits,
+    pub(crate) exec: Calls,
 }
 
 impl fmt::Debug for Core {
@@ -30,6 +32,7 @@ impl fmt::Debug for Core {
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Core>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_async(&mut linker, |core: &mut Core| &mut core.wasi)?;
+    exec::add_to_core(&mut linker)?;
     Ok(linker)
 }
 
@@ -62,9 +65,10 @@ async fn program(
         }
     }
     let wasi = state::wasi(run, net).map_err(Ending::LoadFailed)?.build_p1();
-    let core = Core { wasi, limits: Limits::new(run.max_pages) };
+    let core = Core { wasi, limits: Limits::new(run.max_pages), exec: Calls::default() };
     let mut store = state::store(pre.module().engine(), core, |core| &mut core.limits, deadline);
     let instance = pre.instantiate_async(&mut store).await.map_err(|error| trap::of_instantiation(&error))?;
+    stdio::loaded();
     for name in [run.init, run.ready_export].into_iter().flatten() {
         call(&mut store, &instance, name).await?;
     }

@@ -7,6 +7,7 @@
 mod component;
 mod config;
 mod core_module;
+mod exec;
 mod exports;
 pub mod http;
 mod limits;

@@ -12,8 +12,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::http::Outgoing;
 use crate::limits::Limits;
 use crate::net::Net;
-use crate::sockets;
 use crate::streams::{Random, Reader, Writer};
+use crate::{exec, sockets};
 
 /// What belongs to one instance of a component.
 pub(crate) struct Host {
@@ -52,6 +52,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     sockets::add(&mut linker)?;
+    exec::add(&mut linker)?;
     Ok(linker)
 }
 

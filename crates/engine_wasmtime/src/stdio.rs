@@ -63,6 +63,14 @@ pub(crate) fn write_all(output: Output, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Tells the session that the module is loaded.
+pub(crate) fn loaded() {
+    let _ = with(|stdio| {
+        stdio.loaded();
+        Ok(())
+    });
+}
+
 /// Tells the session that the guest is ready.
 pub(crate) fn ready() {
     let _ = with(|stdio| {

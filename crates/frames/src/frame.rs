@@ -31,7 +31,7 @@ pub enum Kind {
     Ready = 2,
     /// Bytes that the guest wrote to a stream.
     Log = 3,
-    /// How the run ended, as the worker claims: an encoded [`crate::Report`]. Nothing follows.
+    /// How the run ended, as the worker claims: an encoded [`crate::message::Ended`]. Nothing follows.
     Result = 4,
     /// A piece of the value that the invoked function has returned, as JSON; all pieces together have at most [`MAX_VALUE`].
     Value = 5,

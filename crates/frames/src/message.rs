@@ -174,7 +174,8 @@ pub enum WaitStatus {
 }
 
 /// What a worker is to run. Descriptors come with the message: the module's, the one for standard output when
-/// `raw_stdout` says so, the connection when `serve` does, then the sockets of the listeners in their order.
+/// `raw_stdout` says so, the connection when `serve` does, the sockets of the listeners in their order, then the socket for
+/// programs when `exec` says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionSpec {
     /// The session's id, for the process title.
@@ -206,6 +207,41 @@ pub struct SessionSpec {
     pub deadline_ms: u64,
     /// What of the network it may use.
     pub network: Option<Network>,
+    /// It may have programs of the host started, by asking on a connected stream socket that comes with it, the last of the
+    /// descriptors.
+    pub exec: bool,
+}
+
+/// A program that a session wants to have started, from its worker to the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// Its path as the list has it, or the last part of that.
+    pub program: String,
+    /// What follows its name.
+    pub args: Vec<String>,
+    /// Its whole standard input.
+    pub stdin: Vec<u8>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Execed {
+    /// It ran to its end.
+    Finished {
+        /// Its exit code; 128 and the number of the signal when one ended it.
+        code: i32,
+        /// What it printed.
+        stdout: Vec<u8>,
+        /// What it printed there.
+        stderr: Vec<u8>,
+    },
+    /// It is not on the list.
+    Unlisted,
+    /// It could not be started, or printed too much.
+    Failed {
+        /// Why.
+        why: String,
+    },
 }
 
 /// A call of an exported function.
@@ -247,6 +283,16 @@ pub struct Dir {
     pub guest: String,
     /// Nothing in it can be changed.
     pub read_only: bool,
+}
+
+/// What a worker tells at the end of its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How the run ended.
+    pub report: Report,
+    /// From taking the session to the guest's first instruction, in microseconds; `None` when it did not come to that, or had
+    /// begun before.
+    pub load_us: Option<u64>,
 }
 
 /// How a run ended, as the worker claims.
@@ -377,7 +423,9 @@ mod tests {
         fn any_bytes_decode_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode::<FromZygote>(&bytes);
             let _ = decode::<SessionSpec>(&bytes);
-            let _ = decode::<Report>(&bytes);
+            let _ = decode::<Ended>(&bytes);
+            let _ = decode::<Exec>(&bytes);
+            let _ = decode::<Execed>(&bytes);
         }
     }
 }

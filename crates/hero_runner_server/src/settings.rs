@@ -127,6 +127,9 @@ settings! {
     drain_ms: u64 = |_| 10_000;
     /// Folders from which a session may name a module by its path; colons between them.
     module_dirs: Vec<PathBuf> = |_| Vec::new();
+    /// Programs of this machine that a session with the permission exec may have started, by their absolute paths; colons
+    /// between them. They run with this server's rights.
+    exec_programs: Vec<PathBuf> = |_| Vec::new();
     /// The largest module, in bytes.
     module_max_bytes: u64 = |_| 256 << 20;
     /// The largest body of a JSON-RPC request, in bytes.

@@ -73,6 +73,7 @@ impl WarmCore {
             state_dir: settings.state_dir.clone(),
             services_dir: Some(settings.services_dir.clone()),
             module_dirs: settings.module_dirs.clone(),
+            exec_programs: settings.exec_programs.clone(),
             pool: pool::Limits {
                 spare_min: count(settings.spare_min),
                 spare_max: count(settings.spare_max),

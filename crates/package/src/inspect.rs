@@ -172,6 +172,7 @@ impl Inspection {
         self.worlds = vec![if program { "command" } else { "library" }.to_owned()];
         let net = ["sock_open", "sock_connect", "sock_getaddrinfo", "sock_send_to"];
         self.permissions = needs(&self.imports, |import| match import.name.as_str() {
+            _ if import.module.as_deref() == Some(engine::exec::MODULE) => Some("exec"),
             name if name.starts_with("path_") => Some("fs"),
             name if net.iter().any(|start| name.trim_end_matches("_v2") == *start) => Some("net"),
             _ => None,

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use api::error::{Error, ErrorCode};
 use api::module::ModulePut;
-use api::service::{ServiceDeploy, ServiceDetail, ServiceSpec, ServiceState};
+use api::service::{ServiceDeploy, ServiceDetail, ServiceKind, ServiceSpec, ServiceState};
 use base64::Engine as _;
 use bytes::Bytes;
 
 use crate::declaration::{Declaration, FILE, Fault, check, clash, is_name, unmet_one};
 use crate::service::{Order, Service, lock};
+use crate::trial::answers;
 use crate::{Inner, Result, Services};
 
 /// How long after its start period a service has to have come to something.
@@ -65,9 +66,13 @@ impl Services {
     /// Runs a declaration until it is ready; otherwise all is as before.
     pub(crate) async fn try_out(&self, name: &str, trial: Declaration) -> Result<Arc<Service>> {
         let inner = &self.inner;
+        let trial = Arc::new(trial);
+        if trial.spec.kind == ServiceKind::Handler {
+            answers(inner, &trial).await?;
+        }
         let found = lock(&inner.services).get(name).cloned();
         let Some(service) = found else {
-            let service = inner.add(trial);
+            let service = inner.add((*trial).clone());
             service.order(Order::Start).await?;
             if let Err(error) = ready(&service).await {
                 inner.drop_service(&service).await?;
@@ -79,7 +84,7 @@ impl Services {
             let view = lock(&service.view);
             (Arc::clone(&view.declaration), view.state, view.reason.clone())
         };
-        service.order(|reply| Order::Replace(Some(Arc::new(trial)), reply)).await?;
+        service.order(|reply| Order::Replace(Some(trial), reply)).await?;
         // When nothing ran before, the order has only begun to start it.
         service.order(Order::Start).await?;
         if let Err(error) = ready(&service).await {

@@ -23,6 +23,7 @@ mod service;
 mod sockets;
 mod supervise;
 mod target;
+mod trial;
 mod upload;
 mod versions;
 mod watching;

@@ -28,17 +28,24 @@ pub(crate) async fn probe(socket: &Path, path: &str, timeout: Duration) -> Probe
     Probe { at, ok: error.is_none(), status, latency_us, error }
 }
 
+/// The request of a probe.
+///
+/// # Errors
+/// When the path is none.
+pub(crate) fn get(path: &str) -> http::Result<http::Request<Empty<Bytes>>> {
+    http::Request::get(path)
+        .header(http::header::HOST, "localhost")
+        .header(http::header::USER_AGENT, concat!("hero_runner-probe/", env!("CARGO_PKG_VERSION")))
+        .header(http::header::CONNECTION, "close")
+        .body(Empty::new())
+}
+
 async fn status(socket: &Path, path: &str) -> Result<u16, String> {
     let stream = UnixStream::connect(socket).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
-    let request = http::Request::get(path)
-        .header(http::header::HOST, "localhost")
-        .header(http::header::USER_AGENT, concat!("hero_runner-probe/", env!("CARGO_PKG_VERSION")))
-        .header(http::header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| error.to_string())?;
+    let request = get(path).map_err(|error| error.to_string())?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         Ok(response.status().as_u16())

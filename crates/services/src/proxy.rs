@@ -42,7 +42,10 @@ pub(crate) struct Processes {
 impl Dial for Processes {
     fn dial(&self) -> BoxFuture<'static, Result<Dialed, Refusal>> {
         let (inner, service) = (Arc::clone(&self.inner), Arc::clone(&self.service));
-        Box::pin(async move { begin(&inner, &service).await.map_err(|error| no_session(&service, &error)) })
+        Box::pin(async move {
+            let begun = begin(&inner, service.declaration()).await;
+            begun.map(|begun| begun.dialed(service.clone())).map_err(|error| no_session(&service, &error))
+        })
     }
 
     fn timeout(&self) -> Duration {
@@ -50,8 +53,30 @@ impl Dial for Processes {
     }
 }
 
+/// A process that has begun, and the connection to it.
+pub(crate) struct Begun {
+    inner: Arc<Inner>,
+    declaration: Arc<Declaration>,
+    digest: Arc<str>,
+    pub(crate) session: SessionHandle,
+    pub(crate) stream: UnixStream,
+    limit: Duration,
+    many: bool,
+}
+
+impl Begun {
+    fn dialed(self, service: Arc<Service>) -> Dialed {
+        let Self { inner, declaration, digest, session, stream, limit, many } = self;
+        let process = Process { inner, service, declaration, digest, session, limit, many };
+        Dialed { stream, line: Arc::new(process) }
+    }
+}
+
 /// Starts a session in the supervisor's runtime, and returns the other end of its connection in this one.
-async fn begin(inner: &Arc<Inner>, service: &Arc<Service>) -> Result<Dialed, Error> {
+///
+/// # Errors
+/// Those of `session_start`, or when no descriptor is left.
+pub(crate) async fn begin(inner: &Arc<Inner>, declaration: Arc<Declaration>) -> Result<Begun, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::new(ErrorCode::ResourceExhausted, error.to_string());
     let connected = || {
         let (ours, theirs) = StdStream::pair()?;
@@ -60,7 +85,6 @@ async fn begin(inner: &Arc<Inner>, service: &Arc<Service>) -> Result<Dialed, Err
         Ok((UnixStream::from_std(ours)?, theirs))
     };
     let (stream, theirs) = connected().map_err(|error: std::io::Error| failed(&error))?;
-    let declaration = service.declaration();
     let limit = limit(&declaration);
     let max_requests = about(declaration.spec.max_requests.unwrap_or(1));
     let (_, digest) = inner.supervisor.module_kind(declaration.module())?;
@@ -76,9 +100,8 @@ async fn begin(inner: &Arc<Inner>, service: &Arc<Service>) -> Result<Dialed, Err
         let _ = tell.send(supervisor.session_start_wired(start, wiring).await);
     });
     let session = told.await.map_err(|error| failed(&error))??;
-    let (inner, service) = (Arc::clone(inner), Arc::clone(service));
-    let process = Process { inner, service, declaration, digest, session, limit, many: max_requests > 1 };
-    Ok(Dialed { stream, line: Arc::new(process) })
+    let inner = Arc::clone(inner);
+    Ok(Begun { inner, declaration, digest, session, stream, limit, many: max_requests > 1 })
 }
 
 /// This number, give or take a tenth: processes that began together are not all replaced together.

@@ -27,6 +27,8 @@ pub struct Config {
     pub services_dir: Option<PathBuf>,
     /// Folders in which a session may name a module by its path.
     pub module_dirs: Vec<PathBuf>,
+    /// Programs of the host that sessions with the permission `exec` may have started.
+    pub exec_programs: Vec<PathBuf>,
     /// How large the pool may be.
     pub pool: pool::Limits,
     /// The time limit of a session that names none; `None` is no limit.

@@ -18,6 +18,7 @@ use crate::calls::ByPath;
 use crate::cgroup::Cgroups;
 use crate::compile::CompileQueue;
 use crate::config::Config;
+use crate::exec::broker;
 use crate::lines::to_block;
 use crate::logs::Line;
 use crate::pool::{Action, Event, Pool, SessionNo, Slot as SlotNo};
@@ -217,7 +218,15 @@ impl Shared {
         if waiting.resident {
             self.confine(&session, slot.pid, &waiting);
         }
-        if let Err(error) = hand_over(&ends.control, &waiting.spec, &waiting.module, &waiting.given) {
+        let handed = match waiting.spec.exec {
+            false => hand_over(&ends.control, &waiting.spec, &waiting.module, &waiting.given),
+            // A socket for each worker: one that died may have asked for something.
+            true => broker(self, &session.id).and_then(|socket| {
+                let given = [waiting.given.as_slice(), &[socket]].concat();
+                hand_over(&ends.control, &waiting.spec, &waiting.module, &given)
+            }),
+        };
+        if let Err(error) = handed {
             // The worker died while it was parked. It has not got the session, so another one may.
             tracing::debug!(session = session.id, %error, "a parked worker was gone");
             // A worker that is gone is not parked any more: this ends by itself. Anything else would come again.

@@ -12,6 +12,7 @@ mod core;
 mod driver;
 mod ended;
 mod engines;
+mod exec;
 pub mod lines;
 pub mod logs;
 mod outcome;

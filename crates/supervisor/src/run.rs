@@ -10,6 +10,7 @@ use std::time::Duration;
 use api::{LogKind, Outcome};
 use bytes::{Buf, Bytes, BytesMut};
 use frames::frame::MAX_VALUE;
+use frames::message::Ended;
 use frames::{Decoder, Kind, Report, Stream};
 use sys::pidfd::{SIGKILL, SIGTERM};
 use tokio::net::unix::pipe;
@@ -63,6 +64,7 @@ struct Heard {
     /// The worker has taken the session: from here on the guest may have run.
     started: bool,
     report: Option<Report>,
+    load_us: Option<u64>,
     /// What the invoked function has returned, as JSON.
     value: Vec<u8>,
     /// It sent what is no frame.
@@ -324,7 +326,9 @@ fn take_control(session: &Session, mut control: UnixStream, heard: &mut Heard) {
             Ok(Some((frame, size))) => {
                 heard.started = true;
                 if frame.header.kind == Kind::Result && !heard.broken {
-                    heard.report = frames::message::decode(frame.payload).ok();
+                    let ended = frames::message::decode::<Ended>(frame.payload).ok();
+                    heard.load_us = ended.as_ref().and_then(|ended| ended.load_us);
+                    heard.report = ended.map(|ended| ended.report);
                 }
                 used += size;
             }
@@ -375,6 +379,8 @@ fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, hear
     {
         let mut info = lock(&session.info);
         info.duration_ms = Some(millis(ran.as_micros() as u64));
+        // A claim; it cannot have taken longer than the whole.
+        info.load_ms = heard.load_us.map(|load| millis(load.min(ran.as_micros() as u64)));
         info.cpu_ms = exit.map(|exit| exit.cpu_us / 1000);
         info.max_rss_kb = exit.map(|exit| exit.max_rss_kb);
         info.minor_faults = exit.map(|exit| exit.minor_faults);

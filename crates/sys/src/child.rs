@@ -242,3 +242,11 @@ pub fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
     // us, and this is called once, at the start, before anything else could own it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
+
+/// Has a program that is yet to be started die with the thread that starts it, also when this process is killed.
+pub fn bind_to_parent(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    let parent = std::process::id() as i32;
+    // SAFETY: between fork and exec, this makes two system calls and nothing else.
+    unsafe { command.pre_exec(move || die_with_parent(parent)) };
+}

@@ -4,6 +4,7 @@
 //! numbers. It leaves with a status that confirms its report ([`frames::message::Report::exit_status`]).
 
 mod confine;
+mod exec;
 mod network;
 mod rehearsal;
 mod stdio;
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use engine::{Code, Dir, Ending, Engine, Entry, Run};
-use frames::message::exit;
+use frames::message::{Ended, exit};
 use frames::{Kind, Report, SessionSpec};
 
 use network::Given;
@@ -52,12 +53,13 @@ pub fn serve(
     fds: Fds,
     printed: &Printed,
 ) -> i32 {
-    let Some(Given { module, stdout, connection, network }) = Given::of(spec, given) else {
+    let Some(Given { module, stdout, connection, network, exec }) = Given::of(spec, given) else {
         return exit::BROKEN;
     };
     let Some((mut control, mut writer)) = begin(fds, spec) else { return exit::BROKEN };
     writer.raw_stdout(stdout);
     writer.connection(connection);
+    writer.exec(exec);
     if limit(spec.max_pages).is_err() || printed.print(&mut writer).is_err() {
         return exit::BROKEN;
     }
@@ -84,7 +86,7 @@ pub fn serve(
     {
         return exit::BROKEN;
     }
-    end(&mut control, ending)
+    end(&mut control, ending, writer.load())
 }
 
 /// Tells the supervisor that the session is taken; where it is told more, and the session's streams. `None` when nobody
@@ -107,16 +109,18 @@ fn limit(max_pages: u32) -> std::io::Result<()> {
 }
 
 /// Reports how the session ended; the status to leave with.
-fn end(control: &mut FrameSender<'_>, ending: Ending) -> i32 {
+fn end(control: &mut FrameSender<'_>, ending: Ending, load: Option<Duration>) -> i32 {
     let report = match ending {
         Ending::Exited(code) => Report::Exited { code },
         Ending::Returned { ok, .. } => Report::Returned { ok },
         Ending::Trapped { trap, message } => Report::Trapped { trap: trap.to_owned(), message },
         Ending::LoadFailed(message) => Report::LoadFailed { message },
     };
-    let Ok(bytes) = frames::message::encode(&report) else { return exit::BROKEN };
+    let status = report.exit_status();
+    let ended = Ended { report, load_us: load.map(|load| load.as_micros() as u64) };
+    let Ok(bytes) = frames::message::encode(&ended) else { return exit::BROKEN };
     match control.control(Kind::Result, &bytes[frames::message::PREFIX_LEN..]) {
-        Ok(()) => report.exit_status(),
+        Ok(()) => status,
         Err(_) => exit::BROKEN,
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Given {
     pub(crate) connection: Option<OwnedFd>,
     /// What of the network it may use.
     pub(crate) network: Option<Network>,
+    /// Where it asks for programs.
+    pub(crate) exec: Option<OwnedFd>,
 }
 
 impl Given {
@@ -29,7 +31,8 @@ impl Given {
             Some(network) => Some(bring(network, &mut fds)?),
             None => None,
         };
-        Some(Self { module, stdout, connection, network })
+        let exec = if spec.exec { Some(fds.next()?) } else { None };
+        Some(Self { module, stdout, connection, network, exec })
     }
 }
 

@@ -31,6 +31,7 @@ pub fn rehearse(engine: &mut dyn Engine) {
         serve: None,
         ready_export: None,
         deadline_ms: 0,
+        exec: false,
     };
     if let Ok(bytes) = message::encode(&spec) {
         black_box(message::decode::<SessionSpec>(&bytes[PREFIX_LEN..]).is_ok());

@@ -2,11 +2,14 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use engine::exec::{Command, Finished, Refused};
 use engine::{Output, Stdio};
 use frames::frame::MAX_PAYLOAD;
 use frames::{Header, Kind, Stream};
+
+use crate::exec;
 
 /// Sends frames, each whole and at once, numbered from 0.
 #[derive(Debug)]
@@ -64,12 +67,17 @@ pub(crate) struct FrameWriter<'fd> {
     stdout: Option<OwnedFd>,
     /// Where requests come from.
     connection: Option<OwnedFd>,
+    /// Where programs are asked for.
+    exec: Option<OwnedFd>,
+    began: Instant,
+    load: Option<Duration>,
 }
 
 impl<'fd> FrameWriter<'fd> {
     /// Frames go to `frames`, standard input comes from `stdin`.
     pub(crate) fn new(stdin: BorrowedFd<'fd>, frames: BorrowedFd<'fd>) -> Self {
-        Self { stdin, logs: FrameSender::new(frames), stdout: None, connection: None }
+        let logs = FrameSender::new(frames);
+        Self { stdin, logs, stdout: None, connection: None, exec: None, began: Instant::now(), load: None }
     }
 
     /// Sends the value that the invoked function has returned.
@@ -88,6 +96,16 @@ impl<'fd> FrameWriter<'fd> {
     /// From here on this is what the engine waits for, if there is such a connection, instead of standard input.
     pub(crate) fn connection(&mut self, connection: Option<OwnedFd>) {
         self.connection = connection;
+    }
+
+    /// From here on programs are asked for there, if there is such a place.
+    pub(crate) fn exec(&mut self, place: Option<OwnedFd>) {
+        self.exec = place;
+    }
+
+    /// How long it took until the guest could begin; `None` before that.
+    pub(crate) fn load(&self) -> Option<Duration> {
+        self.load
     }
 }
 
@@ -118,6 +136,14 @@ impl Stdio for FrameWriter<'_> {
 
     fn read(&mut self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         sys::stdio::read_vectored(self.stdin, slices)
+    }
+
+    fn loaded(&mut self) {
+        self.load.get_or_insert(self.began.elapsed());
+    }
+
+    fn exec(&mut self, command: Command<'_>) -> Result<Finished, Refused> {
+        exec::ask(self.exec.as_ref().ok_or(Refused::Permission)?.as_fd(), command)
     }
 
     fn ready(&mut self) {

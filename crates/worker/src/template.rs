@@ -85,7 +85,7 @@ pub fn warm(
     stdio.fork = Some(fork);
     let ending = with_run(&request, module, |code, run| engine.run(code, run, &mut stdio))?;
     match (stdio.session, stdio.why) {
-        (Some((mut control, _)), _) => Ok(Warmed::Session(end(&mut control, ending))),
+        (Some((mut control, _)), _) => Ok(Warmed::Session(end(&mut control, ending, None))),
         (None, Some(why)) => Err(why.to_owned()),
         (None, None) => Err(match ending {
             Ending::LoadFailed(message) => message,

@@ -30,7 +30,7 @@ impl Original {
     pub(super) fn of(wasi: *mut ffi::WasmEdge_ModuleInstanceContext) -> Result<Self, Fault> {
         let bytes = wat::parse_str(TRAMPOLINE).map_err(|error| Fault::new(&error.to_string()))?;
         let (module, config) = load_bytes(&bytes, 1)?;
-        let (executor, trampoline) = executable(module, config, wasi)?;
+        let (executor, trampoline) = executable(module, config, wasi, None)?;
         // SAFETY: the instance is alive, the string static.
         let memory = unsafe { ffi::WasmEdge_ModuleInstanceFindMemory(trampoline, string("memory")) };
         let original = Self {

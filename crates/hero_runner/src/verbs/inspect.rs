@@ -88,6 +88,7 @@ fn rows(session: &SessionInfo, result: Option<&SessionResult>) -> Vec<(&'static 
     add("started", session.started_at.map(time));
     add("ended", session.ended_at.map(time));
     add("duration", session.duration_ms.map(|duration| text::span(duration.micros)));
+    add("load", session.load_ms.map(|load| text::span(load.micros)));
     add("cpu", session.cpu_ms.map(|cpu| text::span(cpu.saturating_mul(1000))));
     add("memory", session.max_rss_kb.map(text::kib));
     add("start", session.start.map(|start| format!("{}, {}", text::start(start), came(session, start))));

@@ -6,11 +6,12 @@ use wit_parser::{Function, PackageId, Resolve, WorldId, WorldItem, WorldKey};
 use super::{Export, Import, Inspection, Refused, needs};
 
 /// Interfaces that would let a component do something outside of itself, by the beginning of their names.
-const NEEDS: [(&str, &str); 4] = [
+const NEEDS: [(&str, &str); 5] = [
     ("wasi:filesystem/", "fs"),
     ("wasi:sockets/", "net"),
     ("wasi:http/outgoing-handler", "net"),
     ("wasi:http/client", "net"),
+    (engine::exec::INTERFACE, "exec"),
 ];
 
 /// Worlds that are known, and the interface by which each is.

@@ -14,20 +14,20 @@ use api::session::SessionStart;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use gateway::{Body, Call, Refusal, Respond};
-use http::{Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use supervisor::{SessionHandle, Wiring};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::Inner;
 use crate::declaration::Declaration;
 use crate::instance::request;
 use crate::service::{Service, lock};
 use environment::environment;
-use head::{MAX_HEAD, parse};
+use head::{Head, MAX_HEAD, parse};
 
 /// The longest that a request may take whose service does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -89,23 +89,16 @@ async fn respond(
     };
     let mut stdout = pipe::Receiver::from_owned_fd(stdout).map_err(broken)?;
     let mut got = BytesMut::with_capacity(4096);
-    let head = loop {
-        match parse(&got) {
-            Ok(Some((head, length))) => {
-                let _ = got.split_to(length);
-                break head;
-            }
-            Ok(None) => {}
-            Err(why) => {
-                let reason = format!("service {:?} answered without a right head: {why}", service.name);
-                return Err(refusal(StatusCode::BAD_GATEWAY, reason));
-            }
-        }
-        got.reserve(4096.min(MAX_HEAD));
-        if stdout.read_buf(&mut got).await.map_err(broken)? == 0 {
+    let head = match read_head(&mut stdout, &mut got).await.map_err(broken)? {
+        Ok(Some(head)) => head,
+        Ok(None) => {
             let outcome = running.session.ended().await;
             running.over = true;
             return Err(no_head(&service, &running.session, &outcome));
+        }
+        Err(why) => {
+            let reason = format!("service {:?} answered without a right head: {why}", service.name);
+            return Err(refusal(StatusCode::BAD_GATEWAY, reason));
         }
     };
     lock(&service.view).used = std::time::Instant::now();
@@ -118,6 +111,57 @@ async fn respond(
         *response.headers_mut() = head.headers;
     }
     response.map_err(|error| refusal(StatusCode::BAD_GATEWAY, error.to_string()))
+}
+
+/// Reads the head of an answer; what follows it stays in `got`. `None` when the output ends before.
+async fn read_head(
+    stdout: &mut pipe::Receiver,
+    got: &mut BytesMut,
+) -> std::io::Result<Result<Option<Head>, String>> {
+    loop {
+        match parse(got) {
+            Ok(Some((head, length))) => {
+                let _ = got.split_to(length);
+                return Ok(Ok(Some(head)));
+            }
+            Ok(None) => {}
+            Err(why) => return Ok(Err(why.to_string())),
+        }
+        got.reserve(4096.min(MAX_HEAD));
+        if stdout.read_buf(got).await? == 0 {
+            return Ok(Ok(None));
+        }
+    }
+}
+
+/// The status with which a handler that serves nobody yet answers `GET path`.
+///
+/// # Errors
+/// Why it does not answer.
+pub(crate) async fn try_out(
+    inner: &Arc<Inner>,
+    declaration: &Declaration,
+    request: Request<Body>,
+) -> Result<StatusCode, String> {
+    let rest = request.uri().path().to_owned();
+    let prefix = declaration.spec.prefix.trim_matches('/').to_owned();
+    let call = Call { request, prefix, rest, peer: None, https: false };
+    let mut start = self::request(declaration);
+    start.env_vars.extend(environment(&call, None));
+    start.timeout_ms = Some(limit(declaration).as_millis() as u64);
+    let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.map_err(|error| error.to_string())?;
+    let (mut running, stdout) =
+        begin(inner, start, Bytes::new(), permit).await.map_err(|error| error.to_string())?;
+    let mut stdout = pipe::Receiver::from_owned_fd(stdout).map_err(|error| error.to_string())?;
+    match read_head(&mut stdout, &mut BytesMut::new()).await.map_err(|error| error.to_string())? {
+        Ok(Some(head)) => Ok(head.status),
+        Ok(None) => {
+            let outcome = running.session.ended().await;
+            running.over = true;
+            Err(format!("it gave no answer: its session {} {outcome}", running.session.id()))
+        }
+        Err(why) => Err(format!("it answered without a right head: {why}")),
+    }
 }
 
 /// The longest that a request may take.

@@ -61,6 +61,9 @@ const OFFERED: [(&str, &[&str]); 7] = [
 
 /// Whether an instance of this name is there for every component.
 fn is_offered(name: &str) -> bool {
+    if name == engine::exec::INTERFACE {
+        return true;
+    }
     let Some((interface, version)) = name.split_once('@') else { return false };
     let Some((package, interface)) = interface.split_once('/') else { return false };
     // Within 0.2 a later version only adds, and the engine finds the nearest.

@@ -80,6 +80,9 @@ fn from_template(request: &mut SessionStart, name: String, spec: Arc<TemplateCre
         if request.working_dir.is_some() || !request.dirs.is_empty() && request.dirs != spec.dirs {
             return refused("folders");
         }
+        if request.permissions.exec {
+            return refused("permission exec");
+        }
         request.env_vars.clone_from(&spec.env_vars);
     } else {
         for (variable, value) in &spec.env_vars {
@@ -126,7 +129,8 @@ fn from_script(request: &mut SessionStart, name: String, spec: Arc<TemplateCreat
     };
     // What an interpreter that runs already cannot be given: then one runs from the beginning.
     let memory = request.memory_limit_mb.is_none_or(|limit| Some(limit) == spec.memory_limit_mb);
-    let fits = memory && request.dirs.is_empty() && request.working_dir.is_none();
+    let fits =
+        memory && !request.permissions.exec && request.dirs.is_empty() && request.working_dir.is_none();
     // An interpreter may have its library in a folder.
     let own_dirs = std::mem::replace(&mut request.dirs, spec.dirs.clone());
     request.dirs.extend(own_dirs);

@@ -1,7 +1,7 @@
 //! A request of `session_start` as a worker needs it: checked, with all defaults.
 
 use std::collections::HashSet;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use api::error::{Error, ErrorCode};
 use api::permission::{Fs, OwnFolder};
@@ -113,6 +113,7 @@ pub(crate) fn specification(
         serve: None,
         ready_export,
         deadline_ms: 0,
+        exec: request.permissions.exec,
     })
 }
 
@@ -142,9 +143,10 @@ fn invoke(request: &SessionStart) -> Result<Option<Invoke>> {
 }
 
 /// Turns the folders that a request's permissions list into grants, and refuses what only a package can have.
-pub(super) fn granted(request: &mut SessionStart) -> Result<()> {
-    if request.permissions.exec {
-        let message = "permissions: exec is not offered by this server";
+pub(super) fn granted(request: &mut SessionStart, programs: &[PathBuf]) -> Result<()> {
+    if request.permissions.exec && programs.is_empty() {
+        let message = "permissions: exec: this server lets sessions start no program; its setting exec_programs lists \
+                       those that they may";
         return Err(Error::new(ErrorCode::PermissionDenied, message));
     }
     if let Some(line) = request.ready.as_ref().and_then(|ready| ready.line.as_ref())

@@ -52,7 +52,7 @@ impl Supervisor {
         if shared.draining.load(Relaxed) {
             return Err(draining());
         }
-        granted(&mut request)?;
+        granted(&mut request, &shared.config.exec_programs)?;
         repeatable(&request, &wiring)?;
         let plan = shared.plan(&mut request)?;
         let stdin = match wiring.stdin.is_empty() {
