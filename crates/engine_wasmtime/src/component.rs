@@ -1,5 +1,8 @@
 //! Runs of components.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use engine::{Ending, Entry};
 use wasm_wave::untyped::UntypedFuncCall;
 use wasmtime::Store;
@@ -9,28 +12,57 @@ use crate::exports::{self, Export};
 use crate::state::{Host, Session};
 use crate::{http, stdio, trap, value};
 
+/// An instance that was made before its session came, and of which nothing has run.
+pub(crate) struct Standing {
+    store: Store<Host>,
+    instance: Instance,
+}
+
+/// Makes an instance ahead, for all forks of this process, of a component of which no code runs by that. `None` when it
+/// cannot be made; then each session is told why.
+pub(crate) fn stand(session: Session<'_>) -> Option<Standing> {
+    let mut store = session.store().ok()?;
+    // Without code of the guest there is nothing to wait for.
+    let instance =
+        match pin!(session.pre.instantiate_async(&mut store)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(instance) => instance.ok()?,
+            Poll::Pending => return None,
+        };
+    Some(Standing { store, instance })
+}
+
 /// Runs a component from its instantiation to its end.
-pub(crate) async fn run(session: Session<'_>) -> Ending {
-    match session.run.entry {
+pub(crate) async fn run(session: Session<'_>, standing: Option<Standing>) -> Ending {
+    let ended = match session.run.entry {
         Entry::Serve { max_requests, timeout } => {
-            match serve(session, http::Limits { max_requests, timeout }).await {
-                Ok(ending) | Err(ending) => ending,
-            }
+            serve(session, standing, http::Limits { max_requests, timeout }).await
         }
-        Entry::Program => match program(session).await {
-            Ok(ending) | Err(ending) => ending,
-        },
-        Entry::Invoke { function, args } => match invoke(session, function, args).await {
-            Ok(ending) | Err(ending) => ending,
-        },
+        Entry::Program => program(session, standing).await,
+        Entry::Invoke { function, args } => invoke(session, standing, function, args).await,
+    };
+    match ended {
+        Ok(ending) | Err(ending) => ending,
     }
 }
 
-/// Makes an instance, and has it get ready where the run says so. The error is the end of the run.
-pub(crate) async fn instantiate(session: Session<'_>) -> Result<(Store<Host>, Instance), Ending> {
-    let mut store = session.store().map_err(Ending::LoadFailed)?;
-    let instance = session.pre.instantiate_async(&mut store).await;
-    let instance = instance.map_err(|error| trap::of_instantiation(&error))?;
+/// Makes an instance, or takes the one that stands, and has it get ready where the run says so. The error is the end of the
+/// run.
+async fn instantiate(
+    session: Session<'_>,
+    standing: Option<Standing>,
+) -> Result<(Store<Host>, Instance), Ending> {
+    let (mut store, instance) = match standing {
+        Some(Standing { mut store, instance }) => {
+            session.take_over(&mut store).map_err(Ending::LoadFailed)?;
+            (store, instance)
+        }
+        None => {
+            let mut store = session.store().map_err(Ending::LoadFailed)?;
+            let instance = session.pre.instantiate_async(&mut store).await;
+            let instance = instance.map_err(|error| trap::of_instantiation(&error))?;
+            (store, instance)
+        }
+    };
     stdio::loaded();
     for name in [session.run.init, session.run.ready_export].into_iter().flatten() {
         let functions = functions(session);
@@ -53,10 +85,10 @@ fn functions(session: Session<'_>) -> Vec<Export> {
     exports::functions(session.pre.engine(), session.pre.component())
 }
 
-async fn program(session: Session<'_>) -> Result<Ending, Ending> {
+async fn program(session: Session<'_>, standing: Option<Standing>) -> Result<Ending, Ending> {
     let functions = functions(session);
     let export = exports::program(&functions).map_err(Ending::LoadFailed)?;
-    let (mut store, instance) = instantiate(session).await?;
+    let (mut store, instance) = instantiate(session, standing).await?;
     let function = function(session, &mut store, &instance, export)?;
     let mut results = [Val::Bool(false)];
     let called = function.call_async(&mut store, &[], &mut results).await;
@@ -69,7 +101,11 @@ async fn program(session: Session<'_>) -> Result<Ending, Ending> {
 }
 
 /// Answers the requests that come on the connection that standard input is.
-async fn serve(session: Session<'_>, limits: http::Limits) -> Result<Ending, Ending> {
+async fn serve(
+    session: Session<'_>,
+    standing: Option<Standing>,
+    limits: http::Limits,
+) -> Result<Ending, Ending> {
     let socket = stdio::stdin_fd().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected));
     let socket = socket.and_then(|fd| fd.try_clone_to_owned());
     let socket = socket.and_then(|fd| {
@@ -78,7 +114,7 @@ async fn serve(session: Session<'_>, limits: http::Limits) -> Result<Ending, End
     });
     let socket =
         socket.map_err(|error| Ending::LoadFailed(format!("it has no connection to serve: {error}")))?;
-    let (mut store, instance) = instantiate(session).await?;
+    let (mut store, instance) = instantiate(session, standing).await?;
     let served = http::serve(&mut store, &instance, socket, limits).await;
     leave(store);
     Ok(match served {
@@ -93,10 +129,15 @@ async fn serve(session: Session<'_>, limits: http::Limits) -> Result<Ending, End
     })
 }
 
-async fn invoke(session: Session<'_>, wanted: &str, args: &str) -> Result<Ending, Ending> {
+async fn invoke(
+    session: Session<'_>,
+    standing: Option<Standing>,
+    wanted: &str,
+    args: &str,
+) -> Result<Ending, Ending> {
     let functions = functions(session);
     let (export, args) = arguments(&functions, wanted, args).map_err(Ending::LoadFailed)?;
-    let (mut store, instance) = instantiate(session).await?;
+    let (mut store, instance) = instantiate(session, standing).await?;
     let (ok, value) = call(session, &mut store, &instance, export, &args).await?;
     leave(store);
     Ok(Ending::Returned { ok, value })

@@ -66,7 +66,9 @@ async fn program(
     }
     let wasi = state::wasi(run, net).map_err(Ending::LoadFailed)?.build_p1();
     let core = Core { wasi, limits: Limits::new(run.max_pages), exec: Calls::default() };
-    let mut store = state::store(pre.module().engine(), core, |core| &mut core.limits, deadline);
+    let mut store = Store::new(pre.module().engine(), core);
+    store.limiter(|core| &mut core.limits);
+    state::interruptible(&mut store, deadline);
     let instance = pre.instantiate_async(&mut store).await.map_err(|error| trap::of_instantiation(&error))?;
     stdio::loaded();
     for name in [run.init, run.ready_export].into_iter().flatten() {

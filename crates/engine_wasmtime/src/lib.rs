@@ -28,6 +28,7 @@ use std::time::Instant;
 use engine::{Code, Ending, Engine, Error, Nowhere, Run, Stdio};
 use tokio::runtime::{Builder, Runtime};
 
+use component::Standing;
 use load::{Linkers, Loaded};
 use net::Net;
 use state::Session;
@@ -36,11 +37,20 @@ use state::Session;
 #[derive(Default)]
 pub struct Wasmtime {
     linkers: Option<Linkers>,
-    prepared: Option<Loaded>,
+    prepared: Option<(Loaded, Option<Standing>)>,
     /// The module of [`Engine::warm`].
     rehearsal: Option<Loaded>,
     /// Made after the fork: what it waits with belongs to one process.
     runtime: Option<Runtime>,
+}
+
+impl Drop for Wasmtime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A name that is still being looked up, by a thread, is of no interest any more.
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl fmt::Debug for Wasmtime {
@@ -78,7 +88,13 @@ impl Wasmtime {
         self.linkers.as_ref().ok_or_else(String::new)
     }
 
-    fn execute(&mut self, loaded: &Loaded, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending {
+    fn execute(
+        &mut self,
+        loaded: &Loaded,
+        standing: Option<Standing>,
+        run: &Run<'_>,
+        stdio: &mut dyn Stdio,
+    ) -> Ending {
         let runtime = match self.runtime.take().map_or_else(runtime, Ok) {
             Ok(runtime) => runtime,
             Err(why) => return Ending::LoadFailed(why),
@@ -89,7 +105,9 @@ impl Wasmtime {
         let deadline = run.deadline.map(|time| Instant::now() + time);
         let whole = async {
             match loaded {
-                Loaded::Component(pre) => component::run(Session { pre, run, net: &net, deadline }).await,
+                Loaded::Component { pre, .. } => {
+                    component::run(Session { pre, run, net: &net, deadline }, standing).await
+                }
                 Loaded::Core(pre) => core_module::run(pre, run, &net, deadline).await,
             }
         };
@@ -100,8 +118,8 @@ impl Wasmtime {
                 tokio::time::timeout_at(deadline.into(), whole).await.unwrap_or_else(|_| interrupted())
             })
         });
-        // A name that is still being looked up, by a thread, is of no interest any more.
-        runtime.shutdown_background();
+        // For the session, where this was its rehearsal; else the process leaves with it.
+        self.runtime = Some(runtime);
         ending
     }
 }
@@ -133,7 +151,7 @@ impl Engine for Wasmtime {
         let linkers = self.linkers(engine).map_err(Error)?;
         let pre = linkers.component.instantiate_pre(&component);
         let pre = pre.map_err(|error| Error(format!("{error:#}")))?;
-        self.rehearsal = Some(Loaded::Component(pre));
+        self.rehearsal = Some(Loaded::Component { pre, still: true });
         Ok(())
     }
 
@@ -141,10 +159,8 @@ impl Engine for Wasmtime {
         let Some(rehearsal) = self.rehearsal.take() else { return };
         let args = ["rehearsal".to_owned()];
         let run = Run { args: &args, max_pages: 1, ..Run::default() };
-        let _ = self.execute(&rehearsal, &run, &mut Nowhere);
+        let _ = self.execute(&rehearsal, None, &run, &mut Nowhere);
         self.rehearsal = Some(rehearsal);
-        // The one for the session.
-        self.runtime = runtime().ok();
     }
 
     fn forks_within_runs(&self) -> bool {
@@ -163,7 +179,7 @@ impl Engine for Wasmtime {
 
     fn run(&mut self, code: Code<'_>, run: &Run<'_>, stdio: &mut dyn Stdio) -> Ending {
         match self.load(code) {
-            Ok(loaded) => self.execute(&loaded, run, stdio),
+            Ok(loaded) => self.execute(&loaded, None, run, stdio),
             Err(why) => Ending::LoadFailed(why),
         }
     }
@@ -172,7 +188,14 @@ impl Engine for Wasmtime {
         if run.init.is_some() {
             return Err(Error("this engine runs nothing of a module before its session".to_owned()));
         }
-        self.prepared = Some(self.load(code).map_err(Error)?);
+        let loaded = self.load(code).map_err(Error)?;
+        let standing = match &loaded {
+            Loaded::Component { pre, still: true } => {
+                component::stand(Session { pre, run, net: &Net::new(None), deadline: None })
+            }
+            Loaded::Component { .. } | Loaded::Core(_) => None,
+        };
+        self.prepared = Some((loaded, standing));
         Ok(())
     }
 
@@ -181,8 +204,8 @@ impl Engine for Wasmtime {
     }
 
     fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending> {
-        let prepared = self.prepared.take()?;
-        Some(self.execute(&prepared, run, stdio))
+        let (loaded, standing) = self.prepared.take()?;
+        Some(self.execute(&loaded, standing, run, stdio))
     }
 
     fn compile(&self, module: &Path, artifact: &Path) -> Result<(), Error> {

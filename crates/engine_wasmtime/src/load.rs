@@ -1,11 +1,13 @@
 //! Compiling, and loading what was compiled.
 #![allow(unsafe_code, reason = "an artifact is machine code")]
 
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use engine::Code;
 use sys::fork::{Fork, exit_now, fork_single_threaded};
+use wasmparser::{Parser, Payload};
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Module, Precompiled};
 
@@ -14,7 +16,11 @@ use crate::state::Host;
 
 /// A module that is ready to be instantiated.
 pub(crate) enum Loaded {
-    Component(InstancePre<Host>),
+    Component {
+        pre: InstancePre<Host>,
+        /// None of its code runs by instantiating it.
+        still: bool,
+    },
     Core(wasmtime::InstancePre<Core>),
 }
 
@@ -42,11 +48,8 @@ pub(crate) fn load(engine: &Engine, linkers: &Linkers, code: Code<'_>) -> Result
             // store of artifacts, which no guest and no user can write; the engine compares its version and settings.
             let component = unsafe { Component::deserialize_file(engine, code.path) }.map_err(text)?;
             component.initialize_copy_on_write_image().map_err(text)?;
-            linkers
-                .component
-                .instantiate_pre(&component)
-                .map(Loaded::Component)
-                .map_err(|error| missing(&error))
+            let pre = linkers.component.instantiate_pre(&component).map_err(|error| missing(&error))?;
+            Ok(Loaded::Component { pre, still: says_still(code.path).unwrap_or_default() })
         }
         Some(Precompiled::Module) => {
             // SAFETY: as above.
@@ -69,8 +72,31 @@ pub(crate) fn compile(engine: &Engine, module: &Path, artifact: &Path) -> Result
         Some([1, 0]) => engine.precompile_component(&bytes),
         _ => engine.precompile_module(&bytes),
     };
-    let compiled = compiled.map_err(|error| format!("{error:#}"))?;
+    let mut compiled = compiled.map_err(|error| format!("{error:#}"))?;
+    if is_still(&bytes) {
+        compiled.extend_from_slice(STILL);
+    }
     std::fs::write(artifact, compiled).map_err(|error| format!("cannot write the artifact: {error}"))
+}
+
+/// What stands behind the artifact of a module of which no code runs by instantiating it. Artifacts are object files, which
+/// have their length in themselves.
+const STILL: &[u8] = b"hero_runner:still";
+
+/// Whether no code of a module runs by instantiating it: nothing in it has a start function.
+fn is_still(bytes: &[u8]) -> bool {
+    Parser::new(0).parse_all(bytes).all(|payload| {
+        !matches!(payload, Err(_) | Ok(Payload::StartSection { .. } | Payload::ComponentStartSection { .. }))
+    })
+}
+
+/// Whether an artifact is of such a module.
+fn says_still(artifact: &Path) -> io::Result<bool> {
+    let mut file = File::open(artifact)?;
+    file.seek(SeekFrom::End(-(STILL.len() as i64)))?;
+    let mut end = [0; STILL.len()];
+    file.read_exact(&mut end)?;
+    Ok(end == STILL)
 }
 
 /// Compiles a small component of ours and loads it. A forked process compiles: what a compiler leaves in memory would be paid

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use engine::Run;
 use wasmtime::component::{InstancePre, Linker, ResourceTable};
-use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -79,15 +79,33 @@ impl Session<'_> {
     /// # Errors
     /// Which folder cannot be used.
     pub(crate) fn store(&self) -> Result<Store<Host>, String> {
-        let host = Host {
+        let host = self.host(Limits::new(self.run.max_pages))?;
+        let mut store = Store::new(self.pre.engine(), host);
+        store.limiter(|host| &mut host.limits);
+        interruptible(&mut store, self.deadline);
+        Ok(store)
+    }
+
+    /// Makes a store that was made ahead this session's: what its instance has of memory stays, the rest is new.
+    ///
+    /// # Errors
+    /// Which folder cannot be used.
+    pub(crate) fn take_over(&self, store: &mut Store<Host>) -> Result<(), String> {
+        let limits = std::mem::replace(&mut store.data_mut().limits, Limits::new(0));
+        *store.data_mut() = self.host(limits)?;
+        interruptible(store, self.deadline);
+        Ok(())
+    }
+
+    fn host(&self, limits: Limits) -> Result<Host, String> {
+        Ok(Host {
             wasi: wasi(self.run, self.net)?.build(),
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
             hooks: outgoing(self.run, self.net),
-            limits: Limits::new(self.run.max_pages),
+            limits,
             net: self.net.clone(),
-        };
-        Ok(store(self.pre.engine(), host, |host| &mut host.limits, self.deadline))
+        })
     }
 }
 
@@ -126,20 +144,12 @@ pub(crate) fn wasi(run: &Run<'_>, net: &Net) -> Result<WasiCtxBuilder, String> {
     Ok(wasi)
 }
 
-/// A store with limits. While its guest computes, everything else in this process gets its turn, and when the time is over the
-/// guest ends.
-pub(crate) fn store<T: 'static>(
-    engine: &Engine,
-    data: T,
-    limits: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static,
-    deadline: Option<Instant>,
-) -> Store<T> {
-    let mut store = Store::new(engine, data);
-    store.limiter(limits);
+/// While the guest of a store computes, everything else in this process gets its turn, and when the time is over the guest
+/// ends.
+pub(crate) fn interruptible<T: 'static>(store: &mut Store<T>, deadline: Option<Instant>) {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| match deadline {
         Some(deadline) if Instant::now() >= deadline => Err(Trap::Interrupt.into()),
         _ => Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))),
     });
-    store
 }
