@@ -60,7 +60,7 @@ pub enum ErrorCode {
     DeployError,
     /// The service has no such version.
     VersionNotFound,
-    /// The server is draining and accepts no new session.
+    /// The server accepts no new session: it stops, or somebody has drained it.
     Draining,
     /// The zygote is being replaced; nothing can start right now.
     Unavailable,
@@ -222,7 +222,9 @@ impl ErrorCode {
             }
             Self::DeployError => "the version before serves on; service_get shows the last probes and ends",
             Self::VersionNotFound => "service_versions shows the versions that are kept",
-            Self::Draining => "the server is stopping: start it again with `hero_runner --start`",
+            Self::Draining => {
+                "open a drained server with `hero_runner drain --off`; start one that stops again with `hero_runner --start`"
+            }
             Self::Unavailable => "try again in a moment",
             Self::Internal => "the server's log says more",
         }

@@ -3,11 +3,14 @@
 //! Everything that crosses `rpc.sock` is a type of this crate: the methods with their parameters and
 //! replies ([`method`]), sessions ([`session`]) and their ends ([`outcome`]), log lines ([`log`]), modules
 //! ([`module`]), templates ([`template`]), services ([`service`]) and their schedules ([`schedule`]), manifests of packages
-//! ([`manifest`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
+//! ([`manifest`]), what a module says of itself ([`inspection`]), what the server says of itself ([`stats`], [`samples`]) and
+//! how it is governed ([`admin`]), the table of error codes ([`error`]) and the places of sockets and state ([`paths`]).
 //! The OpenRPC document is generated from these types ([`openrpc`]), so it cannot say anything else.
 //! This crate knows no runtime and does no I/O.
 
+pub mod admin;
 pub mod error;
+pub mod inspection;
 pub mod log;
 pub mod manifest;
 pub mod method;
@@ -17,6 +20,7 @@ pub mod outcome;
 pub mod paths;
 pub mod permission;
 pub mod retry;
+pub mod samples;
 pub mod schedule;
 pub mod service;
 pub mod session;

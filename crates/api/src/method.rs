@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::ErrorCode::{self, *};
-use crate::{log, module, schedule, service, session, stats, template};
+use crate::{admin, inspection, log, module, samples, schedule, service, session, stats, template};
 
 /// A method of the API. A client calls it by type; the server registers it by type; the OpenRPC document
 /// is made from it.
@@ -67,6 +67,8 @@ methods! {
          PermissionDenied, TooLarge, QueueFull, ResourceExhausted, Draining, Unavailable];
     SessionStopMethod = "session_stop", "Stops a session: SIGTERM, then SIGKILL after the grace. It returns when the session ended.",
         session::SessionStop => session::Done, [SessionNotFound];
+    SessionStopAllMethod = "session_stop_all", "Stops every session that runs or waits, or those of a module or with a label; not the processes of services. It returns when they ended.",
+        session::SessionStopAll => session::SessionsStopped, [];
     SessionListMethod = "session_list", "Lists sessions, newest first, page by page.",
         session::SessionList => session::SessionPage, [];
     SessionGetMethod = "session_get", "Shows one session.",
@@ -86,6 +88,9 @@ methods! {
         NoParams => module::ModuleList, [];
     ModuleGetMethod = "module_get", "Shows one module: its size, imports, exports and the state of its artifact.",
         module::ModuleRef => module::ModuleDetail, [ModuleNotFound];
+    ModuleInspectMethod = "module_inspect", "Reads a stored module and shows all that it says of itself: imports, exports, sizes, producers, and which permissions it may need.",
+        module::ModuleRef => inspection::Inspection,
+        [ModuleNotFound, ModuleInvalid, ModuleUnsupported, ResourceExhausted];
     ModuleRemoveMethod = "module_remove", "Removes a registered name, and the content once no name and no session uses it.",
         module::ModuleRef => session::Done, [ModuleNotFound, ModuleInUse, InvalidState];
     TemplateCreateMethod = "template_create", "Keeps a module warm under a name, so that its sessions start by a fork. Returns at once; template_get shows when it is warm.",
@@ -130,6 +135,14 @@ methods! {
         schedule::ScheduleRef => schedule::ScheduleRun, [ScheduleNotFound, InvalidState, Draining];
     StatsMethod = "stats", "Shows what the server does: sessions, pool, logs, memory.",
         NoParams => stats::Stats, [];
+    StatsHistoryMethod = "stats_history", "Shows what the server did over time: one sample a second for 15 minutes, and one every 15 seconds for 6 hours.",
+        samples::StatsHistory => samples::StatsSamples, [];
+    ServerSettingsMethod = "server_settings", "Lists the settings in force, each with its value and where that comes from. Secrets are not shown.",
+        NoParams => admin::ServerSettings, [];
+    ServerDrainMethod = "server_drain", "Refuses new sessions, or takes them again. Sessions that run go on, and so do services.",
+        admin::ServerDrain => admin::Drained, [InvalidState];
+    LogLevelMethod = "log_level", "Shows or changes what the server logs, until it restarts or reads its settings again.",
+        admin::LogLevel => admin::LogLevelSet, [];
     DiscoverMethod = "rpc.discover", "Returns this document.",
         NoParams => serde_json::Value, [];
 }

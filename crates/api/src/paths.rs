@@ -47,6 +47,12 @@ pub fn ui_socket_beside(rpc_socket: &Path) -> PathBuf {
     rpc_socket.with_file_name(UI_SOCKET)
 }
 
+/// The file beside the user interface's socket that tells its URL for browsers, with the token.
+#[must_use]
+pub fn ui_url_beside(socket: &Path) -> PathBuf {
+    socket.with_file_name("ui.url")
+}
+
 /// The folder of the server's state: `HERO_RUNNER_STATE_DIR`, else `~/hero/var/hero_runner`.
 #[must_use]
 pub fn state_dir(env: Lookup<'_>) -> PathBuf {

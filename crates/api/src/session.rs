@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use calls::{
     Done, SessionList, SessionPage, SessionReady, SessionRef, SessionStarted, SessionStdin, SessionStop,
-    SessionWait, WaitFor, Waited,
+    SessionStopAll, SessionWait, SessionsStopped, WaitFor, Waited,
 };
 
 pub use crate::outcome::Outcome;
@@ -239,9 +239,9 @@ pub struct SessionInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub load_ms: Option<Millis>,
-    /// CPU time of the process, user and system, in milliseconds, once it ended.
+    /// CPU time of the process, user and system, in milliseconds, once it ended; before, where the call asked for its usage.
     pub cpu_ms: Option<u64>,
-    /// The largest resident size of the process in KiB, once it ended.
+    /// The largest resident size of the process in KiB, once it ended; before, where the call asked for its usage.
     pub max_rss_kb: Option<u64>,
     /// Page faults of the process without I/O, from its fork on, once it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,9 @@ pub struct Stats {
     pub queued: u64,
     /// Workers that stand ready.
     pub parked: u64,
+    /// Whether new sessions are refused, because somebody said so (`server_drain`) or because the server stops.
+    #[serde(default)]
+    pub draining: bool,
     /// The most sessions that may run at once.
     pub max_sessions: u64,
     /// The most sessions that may wait.

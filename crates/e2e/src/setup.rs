@@ -147,6 +147,8 @@ impl Setup {
             .env("HERO_SOCKET_DIR", folder.join("s"))
             .env("HERO_RUNNER_STATE_DIR", folder.join("state"))
             .env("HERO_RUNNER_SERVICES_DIR", self.services_dir(folder))
+            // The usual port is for who uses this machine.
+            .env("HERO_RUNNER_UI_LISTEN", "127.0.0.1:0")
             // A hero supervisor that runs on this machine is none of a test's business.
             .env("ZINIT_SOCKET", folder.join("zinit.sock"))
             .envs(&self.env);

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use e2e::{Folder, Setup, Value, census, eventually, json};
+use e2e::{Door, Folder, Setup, Value, census, eventually, json};
 use nix::sys::signal::Signal;
 
 /// A folder in which servers are started by the command line. What is left at the end is killed, and is an error.
@@ -81,6 +81,55 @@ fn a_server_is_started_once_used_and_stopped_without_a_trace() {
     assert!(!place.socket().exists());
     assert_eq!(place.code(&["--status"]), Some(3));
     assert_eq!(place.code(&["--stop"]), Some(0), "there is nothing to stop");
+}
+
+/// A request by hand, to an address such as `http://127.0.0.1:14001/`.
+fn browse(address: &str, head: &str, body: &Value) -> String {
+    let authority = address.trim_start_matches("http://").trim_end_matches('/');
+    let door = Door::Tcp(authority.parse().expect("an address"));
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let fields = format!("host: {authority}\r\nconnection: close\r\ncontent-type: application/json\r\n");
+    let (first, more) = head.split_once('\n').unwrap_or((head, ""));
+    let request = format!("{first} HTTP/1.1\r\n{fields}{more}content-length: {}\r\n\r\n{body}", body.len());
+    let answer = door.exchange(request.as_bytes(), e2e::patience()).expect("it answers");
+    String::from_utf8(answer).expect("it is text")
+}
+
+#[test]
+fn the_dashboard_is_there_for_browsers_and_the_gateway_leads_to_it() {
+    let mut place = Place::new();
+    place.setup = Setup::new().set("gateway_listen", "127.0.0.1:0");
+    let told = place.json(&["--start", "-o", "json"]);
+    let url = told["ui"]["url"].as_str().unwrap_or_else(|| panic!("{told:#}"));
+    let (address, token) = url.split_once("#token=").unwrap();
+    assert_eq!(String::from_utf8(place.run(&["ui"]).stdout).unwrap(), format!("{url}\n"));
+    let status = place.json(&["--status", "-o", "json"]);
+    assert_eq!(status["ui"]["address"], address);
+    assert!(!status.to_string().contains(token), "only who asks for it is shown the token");
+    assert_eq!(place.json(&["--start", "-o", "json"])["ui"]["url"], url, "the same as before");
+
+    let start = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "session_start", "params": { "module": "hello", "wait_ms": 10_000 },
+    });
+    let refused = browse(address, "POST /rpc", &start);
+    assert!(refused.starts_with("HTTP/1.1 401") && refused.contains("token_missing"), "{refused}");
+    let done = browse(address, &format!("POST /rpc\nx-hero-token: {token}\r\n"), &start);
+    assert!(done.starts_with("HTTP/1.1 200") && done.contains("hello, world"), "{done}");
+    let page = browse(address, "GET /sessions", &Value::Null);
+    assert!(page.contains(">exited 0<") && page.contains("</html>"), "{page}");
+
+    let gateway = told["gateway"].as_str().unwrap();
+    let panel = browse(gateway, "GET /", &Value::Null);
+    assert!(panel.starts_with("HTTP/1.1 200") && panel.contains(&format!("href=\"{address}\"")), "{panel}");
+    assert!(!panel.contains(token) && !panel.contains("<script"), "{panel}");
+    // Of the dashboard, nothing is at the services' origin.
+    for path in ["/sessions", "/rpc", "/openrpc.json", "/-/../sessions"] {
+        let seen = browse(gateway, &format!("GET {path}"), &Value::Null);
+        assert!(seen.starts_with("HTTP/1.1 40"), "{path}: {seen}");
+    }
+    assert_eq!(place.code(&["--stop"]), Some(0));
+    assert_eq!(place.code(&["ui"]), Some(1), "it does not run");
+    assert!(!place.folder.path().join("s/hero_runner/ui.url").exists());
 }
 
 #[test]

@@ -160,10 +160,10 @@ fn plain<const N: usize>(
 
 /// The body of a function that has to do with programs.
 fn with_exec<const N: usize>(
-    body: fn(&mut Calls, Guest<'_>, &mut dyn Stdio, [u32; N]) -> Result<(), Errno>,
+    body: fn(exec::Call<'_>, [u32; N]) -> Result<(), Errno>,
 ) -> impl FnOnce(&mut Host, Guest<'_>, &mut dyn Stdio, [u32; N]) -> Errno {
     move |host, guest, stdio, parameters| {
-        body(&mut host.exec, guest, stdio, parameters).err().unwrap_or(Errno::SUCCESS)
+        body(exec::Call { guest, stdio, calls: &mut host.exec }, parameters).err().unwrap_or(Errno::SUCCESS)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The arguments.
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +52,10 @@ pub(crate) struct Cli {
     /// With --start: without the pages for a browser
     #[arg(long, requires = "start", conflicts_with_all = ["stop", "status"])]
     no_ui: bool,
+    /// With --start: where the dashboard is for browsers, on this machine, or off [default: HERO_RUNNER_UI_LISTEN, else 127.0.0.1:14001]
+    #[arg(long, requires = "start", value_name = "ADDRESS:PORT", value_parser = listen)]
+    #[arg(conflicts_with_all = ["stop", "status", "no_ui"])]
+    ui_listen: Option<Listen>,
     /// Stop the server, everything that it runs, and its pages
     #[arg(long, group = "lifecycle")]
     stop: bool,
@@ -65,10 +70,23 @@ pub(crate) struct Cli {
     verb: Option<Verb>,
 }
 
+/// Where the dashboard listens for browsers, unless the flag or this variable say otherwise.
+const USUAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 14001));
+const UI_LISTEN: &str = "HERO_RUNNER_UI_LISTEN";
+
+/// Where the dashboard listens for browsers, if it does.
+pub(crate) type Listen = Option<SocketAddr>;
+
 /// What is to be done.
 pub(crate) enum Action {
-    Start { foreground: bool, ui: bool },
-    Stop { timeout: Duration },
+    /// `ui` is none without the pages, else where browsers find them, if they do.
+    Start {
+        foreground: bool,
+        ui: Option<Listen>,
+    },
+    Stop {
+        timeout: Duration,
+    },
     Status,
     Verb(Box<Verb>),
 }
@@ -108,7 +126,9 @@ impl Cli {
     /// What is to be done; leaves with 2 when that is nothing.
     pub(crate) fn action(self) -> Action {
         match self {
-            Self { start: true, foreground, no_ui, .. } => Action::Start { foreground, ui: !no_ui },
+            Self { start: true, foreground, no_ui, ui_listen, .. } => {
+                Action::Start { foreground, ui: (!no_ui).then(|| ui_listen.unwrap_or_else(usual_listen)) }
+            }
             Self { stop: true, timeout, .. } => Action::Stop { timeout },
             Self { status: true, .. } => Action::Status,
             Self { verb: Some(verb), .. } => Action::Verb(Box::new(verb)),
@@ -125,6 +145,27 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; say 500ms, 5s or 2m"))
 }
 
+/// Where the dashboard listens when nobody says it; leaves with 2 when the environment says it wrong.
+fn usual_listen() -> Listen {
+    let Some(text) = api::paths::process_env(UI_LISTEN) else { return Some(USUAL) };
+    listen(&text).unwrap_or_else(|why| {
+        Cli::command().error(ErrorKind::ValueValidation, format!("{UI_LISTEN}: {why}")).exit()
+    })
+}
+
+/// `127.0.0.1:14001`, or `off`.
+fn listen(text: &str) -> Result<Listen, String> {
+    let example = "say 127.0.0.1:14001, or off";
+    if text == "off" {
+        return Ok(None);
+    }
+    let address: SocketAddr = text.parse().map_err(|error| format!("{error}; {example}"))?;
+    if !address.ip().is_loopback() {
+        return Err(format!("{} is not an address of this machine alone; {example}", address.ip()));
+    }
+    Ok(Some(address))
+}
+
 /// A duration as the API's milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -137,6 +178,14 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn browsers_are_served_on_this_machine_only() {
+        assert_eq!(listen("127.0.0.1:14001"), Ok(Some(SocketAddr::from(([127, 0, 0, 1], 14001)))));
+        assert_eq!(listen("off"), Ok(None));
+        assert!(listen("0.0.0.0:14001").unwrap_err().contains("this machine alone"));
+        assert!(listen("14001").unwrap_err().contains("or off"));
     }
 
     #[test]
@@ -156,6 +205,10 @@ mod tests {
         assert!(parse(&["--stop", "--timeout", "5s"]).is_ok());
         assert!(parse(&["--start", "--foreground"]).is_ok());
         assert!(parse(&["--start", "--no-ui"]).is_ok() && parse(&["--stop", "--no-ui"]).is_err());
+        assert!(
+            parse(&["--start", "--ui-listen", "127.0.0.1:1"]).is_ok()
+                && parse(&["--ui-listen", "off"]).is_err()
+        );
         assert!(parse(&["ps", "-o", "json", "--socket", "/s"]).is_ok());
         assert!(parse(&["run", "hello", "-x", "--", "y"]).is_ok());
     }

@@ -4,7 +4,9 @@ mod check;
 mod completions;
 mod compose;
 mod deploy;
+mod drain;
 mod inspect;
+mod log_level;
 mod logs;
 mod modules;
 mod ps;
@@ -14,9 +16,11 @@ mod scenario;
 mod schedules;
 mod schema;
 mod services;
+mod settings;
 mod stats;
 mod stop;
 mod templates;
+mod ui;
 mod wait;
 
 use clap::Subcommand;
@@ -61,6 +65,14 @@ pub(crate) enum Verb {
     Schedules(schedules::Args),
     /// Show what the server does: sessions, workers, logs, memory
     Stats,
+    /// Print the URL of the dashboard, with the token that it asks for
+    Ui,
+    /// Show the settings in force in the server, and where each comes from
+    Settings,
+    /// Have the server take no new session, or take them again; what runs goes on
+    Drain(drain::Args),
+    /// Show or change what the server logs
+    LogLevel(log_level::Args),
     /// Check what this machine offers, and say what to do about what is missing
     Doctor,
     /// Print the completions for a shell
@@ -85,6 +97,10 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Deploy(args) => deploy::run(context, args).await,
         Verb::Schedules(args) => schedules::run(context, args).await,
         Verb::Stats => stats::run(context).await,
+        Verb::Ui => ui::run(context).await,
+        Verb::Settings => settings::run(context).await,
+        Verb::Drain(args) => drain::run(context, args).await,
+        Verb::LogLevel(args) => log_level::run(context, args).await,
         Verb::Doctor => doctor::run(context).await,
         Verb::Completions(args) => completions::run(context, &args),
     }

@@ -11,7 +11,9 @@ use gateway::Counters;
 use services::Services;
 use supervisor::{ModuleUpload, Supervisor, logs::LogEvent};
 
+use crate::admin::Admin;
 use crate::entrance;
+use crate::inspect::Inspector;
 use crate::methods::Methods;
 
 /// The result of every call.
@@ -71,6 +73,10 @@ pub struct Whole {
     pub services: Services,
     /// The gateway's numbers.
     pub gateway: Arc<Counters>,
+    /// The settings and the log.
+    pub admin: Admin,
+    /// What modules say of themselves.
+    pub inspector: Inspector,
 }
 
 impl Whole {
@@ -120,6 +126,7 @@ impl Core for Whole {
             HealthMethod(core, _params) => Ok(core.health().await);
             SessionStartMethod(core, params) => core.session_start(params).await;
             SessionStopMethod(core, params) => core.session_stop(params).await;
+            SessionStopAllMethod(core, params) => core.session_stop_all(params).await;
             SessionListMethod(core, params) => core.session_list(params).await;
             SessionGetMethod(core, params) => core.session_get(&params.session_id).await;
             SessionLogsMethod(core, params) => core.session_logs(params).await;
@@ -130,11 +137,23 @@ impl Core for Whole {
             ModuleListMethod(core, _params) => core.module_list().await;
             ModuleGetMethod(core, params) => core.module_get(&params.name).await;
             ModuleRemoveMethod(core, params) => core.module_remove(&params.name).await;
+            StatsHistoryMethod(core, params) => core.stats_history(&params);
+            ServerDrainMethod(core, params) => core.server_drain(&params);
             TemplateCreateMethod(core, params) => core.template_create(params).await;
             TemplateListMethod(core, _params) => core.template_list().await;
             TemplateGetMethod(core, params) => core.template_get(&params.name).await;
             TemplateRemoveMethod(core, params) => core.template_remove(&params.name).await;
         }
+        on! {
+            admin:
+            ServerSettingsMethod(core, _params) => Ok(core.list());
+            LogLevelMethod(core, params) => core.log_level(&params);
+        }
+        let (core, inspector) = (self.supervisor.clone(), self.inspector.clone());
+        methods.on::<m::ModuleInspectMethod, _, _>(move |params| {
+            let (core, inspector) = (core.clone(), inspector.clone());
+            async move { inspector.inspect(&core, &params.name).await }
+        });
         let core = self.clone();
         methods.on::<m::StatsMethod, _, _>(move |_| {
             let core = core.clone();

@@ -2,16 +2,18 @@
 //!
 //! A request comes in through [`accept`], is routed by [`routes`], and is answered by [`rpc`] (JSON-RPC in its
 //! [`envelope`]), [`sse`] (live logs), [`upload`] or [`metrics`]. [`core`] is what these need of the supervisor, so
-//! that they can be tested without an engine. [`entrance`] is the gateway. [`settings`], [`lock`], [`socket`], [`systemd`], [`signals`] and [`serve`]
+//! that they can be tested without an engine. [`admin`] shows and changes what the server is, and [`inspect`] what a module is. [`entrance`] is the gateway. [`settings`], [`lock`], [`socket`], [`systemd`], [`signals`] and [`serve`]
 //! are the life of the process; [`forward`] sends log lines on to the system.
 
 pub mod accept;
+pub mod admin;
 pub mod body;
 pub mod core;
 pub mod entrance;
 pub mod envelope;
 pub mod escape;
 pub mod forward;
+pub mod inspect;
 pub mod lock;
 pub mod log_output;
 pub mod methods;

@@ -1,6 +1,7 @@
 //! The server's own log: to standard error, in colour only on a terminal, with a level that can change.
 
 use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -10,18 +11,27 @@ use tracing_subscriber::{Registry, fmt};
 
 use crate::settings::LogLevel;
 
-/// Changes the level of a log that is in use.
+/// Shows and changes the level of a log that is in use.
 #[derive(Debug, Clone)]
 pub struct Level {
     filter: reload::Handle<EnvFilter, Registry>,
+    current: Arc<Mutex<LogLevel>>,
 }
 
 impl Level {
     /// Sets the level.
     pub fn set(&self, level: &LogLevel) {
-        if let Err(error) = self.filter.reload(EnvFilter::new(level.as_str())) {
-            tracing::error!(%error, "the log level cannot be changed");
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.filter.reload(EnvFilter::new(level.as_str())) {
+            Ok(()) => current.clone_from(level),
+            Err(error) => tracing::error!(%error, "the log level cannot be changed"),
         }
+    }
+
+    /// The level that holds.
+    #[must_use]
+    pub fn get(&self) -> LogLevel {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -31,5 +41,5 @@ pub fn start(level: &LogLevel) -> Result<Level, TryInitError> {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
-    Ok(Level { filter: handle })
+    Ok(Level { filter: handle, current: Arc::new(Mutex::new(level.clone())) })
 }

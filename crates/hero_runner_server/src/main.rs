@@ -4,11 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use hero_runner_server::admin::Admin;
 use hero_runner_server::core::Whole;
 use hero_runner_server::entrance::Entrance;
 use hero_runner_server::forward::Forwarder;
+use hero_runner_server::inspect::{self, Inspector};
 use hero_runner_server::lock::Lock;
-use hero_runner_server::log_output::Level;
 use hero_runner_server::settings::{Call, Resolved, Sources, parse};
 use hero_runner_server::{log_output, packages, serve, signals, socket, start};
 
@@ -17,6 +18,10 @@ use hero_runner_server::{log_output, packages, serve, signals, socket, start};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == inspect::ARGUMENT) {
+        return inspect::run(&args.next().unwrap_or_default());
+    }
     let sources = match Sources::from_process() {
         Ok(sources) => sources,
         Err(error) => return wrong_settings(&error),
@@ -98,9 +103,12 @@ fn run(call: Call, resolved: Resolved) -> Result<()> {
         if let Some(url) = &entrance.url {
             services.gateway_listens(url.clone());
         }
-        let whole = Whole { supervisor, services, gateway: Arc::clone(&entrance.counters) };
+        let admin = Admin::new(resolved, level);
+        let gateway = Arc::clone(&entrance.counters);
+        let inspector = Inspector::default();
+        let whole = Whole { supervisor, services, gateway, admin: admin.clone(), inspector };
         let orders = signals::orders().context("signals cannot be received")?;
-        let reload = || reload(&call.sources, &resolved, &level);
+        let reload = || reload(&call.sources, &admin);
         // The socket's file goes when `bound` does, while the lock is still held.
         let served = serve::serve(whole, bound.listener, &settings, orders, reload).await;
         entrance.close().await;
@@ -117,12 +125,10 @@ fn run(call: Call, resolved: Resolved) -> Result<()> {
 }
 
 /// SIGHUP: the new settings are checked as a whole; of these only the log level can change in a running server.
-fn reload(sources: &Sources, running: &Resolved, level: &Level) {
+fn reload(sources: &Sources, admin: &Admin) {
     match sources.resolve() {
         Ok(newer) => {
-            level.set(&newer.settings.log_level);
-            let mut rest = running.changes(&newer);
-            rest.retain(|name| *name != "log_level");
+            let rest = admin.reload(&newer);
             if rest.is_empty() {
                 tracing::info!(log_level = newer.settings.log_level.as_str(), "settings read again");
             } else {

@@ -205,6 +205,8 @@ pub struct Resolved {
     pub settings: Settings,
     /// Where a value came from, by name; a name that is missing has its default.
     pub origins: BTreeMap<&'static str, Origin>,
+    /// The file that was read, if there is one.
+    pub file: Option<PathBuf>,
 }
 
 impl Resolved {
@@ -220,6 +222,15 @@ impl Resolved {
         let old = self.settings.values();
         let new = newer.settings.values();
         old.into_iter().zip(new).filter(|(old, new)| old != new).map(|((name, _), _)| name).collect()
+    }
+
+    /// Takes over the value of one setting that can change in a running server.
+    pub fn set_log_level(&mut self, newer: &Self) {
+        self.settings.log_level.clone_from(&newer.settings.log_level);
+        match newer.origins.get("log_level") {
+            Some(origin) => self.origins.insert("log_level", origin.clone()),
+            None => self.origins.remove("log_level"),
+        };
     }
 
     /// What each value by itself cannot show: ranges, and values that have to fit each other.

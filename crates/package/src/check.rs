@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::fault::Fault;
 use crate::folder::Draft;
-use crate::inspect::{Inspection, Kind};
+use crate::inspect::{Inspection, Kind, inspect};
 use crate::service;
 
 /// Packages of interfaces that are offered to components.
@@ -90,7 +90,7 @@ fn module(
     let shown = file.strip_prefix(&draft.folder).map_or_else(|_| file.clone(), Path::to_owned);
     let inspection = std::fs::read(file)
         .map_err(|error| (ErrorCode::WasmNotFound, error.to_string()))
-        .and_then(|bytes| Inspection::of(&bytes).map_err(|refused| (refused.code, refused.reason)));
+        .and_then(|bytes| inspect(&bytes).map_err(|refused| (refused.code, refused.reason)));
     let inspection = match inspection {
         Ok(inspection) => inspection,
         Err((code, reason)) => return faults.push(Fault::of(&shown, code, reason)),

@@ -170,3 +170,26 @@ fn modules() {
         println!("resolve by {} letters: {} ns", key.len(), begun.elapsed().as_nanos() / 1_000_000);
     }
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn a_search_through_everything() {
+    use store::history::read::Filter;
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (history, _) = open(dir.path(), Settings::default());
+    for no in 1..=100_000 {
+        let mut record = record(no, SessionState::Succeeded);
+        record.info.labels.insert("team".into(), format!("seven of {no}"));
+        history.put(record);
+        if no % 5000 == 0 {
+            flush(&history);
+        }
+    }
+    // One that is there, one that is nowhere, one that every record has where it is not searched for.
+    for text in ["seven of 77", "nowhere", "succeeded"] {
+        let filter = Filter { search: Some(text.into()), ..Filter::default() };
+        let begun = Instant::now();
+        let found = history.list(&filter, None, 101).unwrap().len();
+        println!("{text:?}: {found} found in {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    }
+}

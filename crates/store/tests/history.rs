@@ -61,7 +61,7 @@ fn records_are_found_by_id_prefix_filter_and_page() {
     assert_eq!(nos(label("team"), None, 100), [30, 20, 10]);
     assert_eq!(nos(label("team=t20"), None, 100), [20]);
     assert_eq!(nos(label("team=t2"), None, 100), [0u64; 0]);
-    let both = Filter { state: Some(SessionState::Running), label: Some("team".into()), module: None };
+    let both = Filter { state: Some(SessionState::Running), label: Some("team".into()), ..Filter::default() };
     assert_eq!(nos(both, None, 100), [30]);
 
     assert_eq!(history.get("ses-0000001e").unwrap().unwrap().no, 30);
@@ -71,6 +71,44 @@ fn records_are_found_by_id_prefix_filter_and_page() {
     assert_eq!(history.get("ses-f").unwrap(), None);
     assert_eq!(history.get_many(&[3, 99, 1]).unwrap().iter().map(|r| r.no).collect::<Vec<_>>(), [3, 1]);
     assert_eq!(history.counts().unwrap(), [(SessionState::Running, 5), (SessionState::Succeeded, 25)]);
+}
+
+#[test]
+fn a_text_is_found_where_it_is_looked_for_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (history, _) = open(dir.path(), Settings::default());
+    for no in 1..=6 {
+        let mut record = record(no, SessionState::Succeeded);
+        match no {
+            1 => record.info.module = "Resize-Images".into(),
+            2 => record.info.template = Some("python".into()),
+            3 => record.info.labels = BTreeMap::from([("team".to_owned(), "100%_done".to_owned())]),
+            4 => record.info.args = vec!["--say".into(), "a \"quoted\" b\\c\nd".into()],
+            5 => record.info.args = vec!["Grüße".into()],
+            _ => {}
+        }
+        history.put(record);
+    }
+    flush(&history);
+    let nos = |text: &str| -> Vec<u64> {
+        let filter = Filter { search: Some(text.to_owned()), ..Filter::default() };
+        history.list(&filter, None, 100).unwrap().iter().map(|r| r.no).collect()
+    };
+    assert_eq!(nos("resize-i"), [1]);
+    assert_eq!(nos("PYTHON"), [2]);
+    assert_eq!(nos("0%_d"), [3]);
+    assert_eq!(nos("\"quoted\" b\\c\nd"), [4]);
+    assert_eq!(nos("rüß"), [5]);
+    assert_eq!(nos("ses-00000006"), [6]);
+    // An argument of most, a wildcard of SQL, a label's name, a field of the record, the state, the end of one argument
+    // and the beginning of the next.
+    assert_eq!(nos("TWO"), [6, 3, 2, 1]);
+    for absent in ["1_0%", "%", "team", "session_id", "succeeded", "one\",\"two", "sha256:"] {
+        let wanted: &[u64] = if absent == "%" { &[3] } else { &[] };
+        assert_eq!(nos(absent), wanted, "{absent}");
+    }
+    let both = Filter { search: Some("two".into()), module: Some("module0".into()), ..Filter::default() };
+    assert_eq!(history.list(&both, Some(6), 100).unwrap().iter().map(|r| r.no).collect::<Vec<_>>(), [3]);
 }
 
 #[test]

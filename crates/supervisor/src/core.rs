@@ -23,6 +23,7 @@ use crate::lines::to_block;
 use crate::logs::Line;
 use crate::pool::{Action, Event, Pool, SessionNo, Slot as SlotNo};
 use crate::run::{Pipes, run};
+use crate::samples::{Histogram, Rings};
 use crate::session::{Session, Waiting, lock, millis, now_ms};
 use crate::slot::{Exit, Slot, hand_over};
 use crate::stdin::feed;
@@ -45,6 +46,12 @@ pub(crate) struct Counters {
     pub(crate) bytes: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) zygote_restarts: AtomicU64,
+    pub(crate) ended: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    /// CPU time of the processes of sessions that are gone, in microseconds.
+    pub(crate) cpu_us: AtomicU64,
+    /// How long sessions took from their request until they were handed to a worker.
+    pub(crate) starts: Histogram,
     pub(crate) outcomes: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) tally: Mutex<Tally>,
 }
@@ -65,6 +72,10 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) started: Instant,
     pub(crate) draining: AtomicBool,
+    /// Somebody wants no new session. Unlike [`Self::draining`], it may be taken back.
+    pub(crate) closed: AtomicBool,
+    /// What it did over time.
+    pub(crate) samples: Mutex<Rings>,
     /// Wakes who waits for all sessions to end.
     pub(crate) idle: Notify,
     /// Tells that the zygote has left for good.
@@ -239,6 +250,9 @@ impl Shared {
                 self.ended_in(core, &session, Outcome::WorkerLost);
             }
             return;
+        }
+        if let Some(asked) = lock(&session.asked).take() {
+            self.counters.starts.note(waiting.began.duration_since(asked).as_micros() as u64);
         }
         let (told, exit) = oneshot::channel();
         slot.session = Some((no, told));

@@ -1,8 +1,9 @@
 //! The end of a session, and how long it stays in memory afterwards.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use api::Outcome;
+use api::{Outcome, SessionState};
 
 use crate::core::{Core, Shared};
 use crate::pool::SessionNo;
@@ -21,6 +22,8 @@ impl Shared {
     }
 
     pub(crate) fn ended_in(self: &Arc<Self>, core: &mut Core, session: &Arc<Session>, outcome: Outcome) {
+        self.counters.ended.fetch_add(1, Relaxed);
+        self.counters.failed.fetch_add(u64::from(outcome.state() == SessionState::Failed), Relaxed);
         *lock(&self.counters.outcomes).entry(outcome.name()).or_default() += 1;
         {
             let mut info = lock(&session.info);

@@ -17,11 +17,13 @@ pub mod lines;
 pub mod logs;
 mod outcome;
 pub mod pool;
+mod proc;
 mod read;
 mod ready;
 mod repeat;
 mod ring;
 mod run;
+mod samples;
 mod session;
 mod slot;
 mod stdin;
@@ -100,6 +102,8 @@ impl Supervisor {
             counters: Counters::default(),
             started: Instant::now(),
             draining: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            samples: Mutex::default(),
             idle: Notify::new(),
             gone: Notify::new(),
         });
@@ -112,6 +116,7 @@ impl Supervisor {
         }
         shared.declare_all()?;
         tokio::spawn(templates::watch(Arc::downgrade(&shared)));
+        tokio::spawn(samples::run(Arc::downgrade(&shared)));
         tokio::spawn(driver::run(Arc::downgrade(&shared), core::ROOT, Some(zygote)));
         shared.prepare_components();
         Ok(Self { shared })

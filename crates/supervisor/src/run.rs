@@ -366,6 +366,7 @@ fn take_host(
 fn finish(shared: &Arc<Shared>, session: &Arc<Session>, exit: Option<Exit>, heard: Heard, ran: Duration) {
     let cause = lock(&session.killing).map(|(cause, _)| cause);
     let status = exit.map(|exit| exit.status);
+    shared.counters.cpu_us.fetch_add(exit.map_or(0, |exit| exit.cpu_us), Relaxed);
     let cgroup = lock(&session.cgroup).take();
     let outcome = match decide(cause, status, heard.report, heard.growth_refused) {
         Outcome::Killed { signal: SIGKILL } if cgroup.is_some_and(|group| group.was_out_of_memory()) => {

@@ -87,6 +87,10 @@ pub(crate) struct Session {
     pub(crate) ready_ms: Mutex<Option<Millis>>,
     /// What is run when it fails, if anything.
     pub(crate) repeat: Mutex<Option<Repeat>>,
+    /// When it was asked for, until it is handed to a worker.
+    pub(crate) asked: Mutex<Option<Instant>>,
+    /// It is a process of a service.
+    pub(crate) resident: bool,
     /// Whose pool has it.
     pub(crate) stem: AtomicU64,
 }
@@ -113,6 +117,8 @@ impl Session {
                 host_bytes: 0,
                 limit: output_limit,
             }),
+            asked: Mutex::new(Some(waiting.began)),
+            resident: waiting.resident,
             waiting: Mutex::new(Some(waiting)),
             pidfd: Mutex::new(None),
             cgroup: Mutex::new(None),

@@ -34,6 +34,28 @@ pub struct SessionStop {
     pub grace_ms: Option<u64>,
 }
 
+/// What `session_stop_all` asks for. Without a condition it is about every session; a session has to meet all that are given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionStopAll {
+    /// Only sessions of this module (name or digest).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// Only sessions with this label: `name` or `name=value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// How long after SIGTERM the processes are killed, in milliseconds; 5000 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
+}
+
+/// The reply to `session_stop_all`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionsStopped {
+    /// How many sessions were told to stop; all of them have ended.
+    pub stopped: u64,
+}
+
 /// A reply that says only that it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {
@@ -54,6 +76,14 @@ pub struct SessionList {
     /// Only sessions with this label: `name` or `name=value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Only sessions that have this text, 256 characters at most, in their id, module, template, the value of a label or an
+    /// argument. Upper and lower case of a to z are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// Ask the kernel what the running sessions of the page have used so far: `cpu_ms` and `max_rss_kb`, which are null
+    /// otherwise until a session ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub usage: bool,
     /// At most this many, 1 to 1000; 100 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

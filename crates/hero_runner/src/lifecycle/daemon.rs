@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Context;
 
+use crate::cli::Listen;
+
 /// A log of this size is put aside when its program starts.
 const LOG_MAX: u64 = 10 << 20;
 /// How much of the log is shown when the program does not start.
@@ -28,9 +30,11 @@ pub(crate) fn arguments(socket: &Path) -> Vec<OsString> {
     vec!["--socket".into(), socket.into()]
 }
 
-/// The arguments of the pages: their own socket and the server's.
-pub(crate) fn ui_arguments(socket: &Path, server: &Path) -> Vec<OsString> {
-    vec!["--socket".into(), socket.into(), "--server-socket".into(), server.into()]
+/// The arguments of the pages: their own socket and the server's, and where browsers find them.
+pub(crate) fn ui_arguments(socket: &Path, server: &Path, listen: Listen) -> Vec<OsString> {
+    let sockets = ["--socket".into(), socket.into(), "--server-socket".into(), server.into()];
+    let listen = listen.into_iter().flat_map(|address| ["--listen".into(), address.to_string().into()]);
+    sockets.into_iter().chain(listen).collect()
 }
 
 /// Starts a program in the background, with its output in this file of the state folder.

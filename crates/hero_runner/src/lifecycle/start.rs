@@ -13,12 +13,13 @@ use super::launch::{Launch, STEP_MAX, Way};
 use super::zinit::Zinit;
 use super::{Probe, daemon, gateway, probe, programs, ui};
 use crate::Context;
+use crate::cli::Listen;
 use crate::failure::advise;
 
 /// How long the server may take until it answers: it warms an engine first.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) async fn run(context: &Context, foreground: bool, with_ui: bool) -> anyhow::Result<u8> {
+pub(crate) async fn run(context: &Context, foreground: bool, with_ui: Option<Listen>) -> anyhow::Result<u8> {
     let socket = context.client.socket();
     if !paths::fits_socket_address(socket) {
         let why = format!("{} has more than {} bytes", socket.display(), paths::SOCKET_PATH_MAX);
@@ -47,7 +48,10 @@ pub(crate) async fn run(context: &Context, foreground: bool, with_ui: bool) -> a
         }
         Probe::Missing | Probe::Stale => server(context).await?,
     };
-    let pages = if with_ui { ui::start(context).await } else { ui::Started::Unwanted };
+    let pages = match with_ui {
+        Some(listen) => ui::start(context, listen).await,
+        None => ui::Started::Unwanted,
+    };
     announce(context, &health, way, &pages).await?;
     Ok(0)
 }
@@ -83,7 +87,7 @@ async fn announce(context: &Context, health: &Health, way: Way, pages: &ui::Star
     } else {
         let line = listens(programs::SERVER, health, socket, pid, way);
         context.console.say(&line)?;
-        if let Some(line) = pages.line() {
+        for line in pages.lines() {
             context.console.say(&line)?;
         }
         if let Some(gateway) = gateway {

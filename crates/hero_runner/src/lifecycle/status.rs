@@ -79,9 +79,17 @@ async fn pages(context: &Context) -> Pages {
         Probe::Answers(health) => {
             let pid = client.peer().await.ok().and_then(|peer| peer.pid);
             let shown = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            let url = ui::url(&client);
+            let address = url.as_deref().map(ui::address);
+            let dashboard = address.map(|address| {
+                format!("\ndashboard: {address} (`hero_runner ui` prints its URL with the token)")
+            });
+            let line = format!("{name} {} runs on {}{shown}", health.version, socket.display());
             return Pages {
-                line: format!("{name} {} runs on {}{shown}", health.version, socket.display()),
-                json: json!({ "running": true, "version": health.version, "socket": socket, "pid": pid }),
+                line: line + &dashboard.unwrap_or_default(),
+                json: json!({
+                    "running": true, "version": health.version, "socket": socket, "pid": pid, "address": address,
+                }),
             };
         }
         Probe::Missing => "not running".to_owned(),

@@ -14,6 +14,7 @@ use super::stop::{hold, remove_stale_socket};
 use super::zinit::Zinit;
 use super::{Probe, daemon, probe, programs, start};
 use crate::Context;
+use crate::cli::Listen;
 use crate::failure::{self, advise};
 
 /// It has nothing to warm.
@@ -37,6 +38,12 @@ pub(crate) async fn look(client: &Client) -> Probe {
     }
 }
 
+/// That there is no URL, and what to do.
+pub(crate) const CLOSED: [&str; 2] = [
+    "the dashboard has no port for browsers: it was started without one, or the port was taken (ui.log tells)",
+    "`hero_runner --stop`, and then `hero_runner --start --ui-listen 127.0.0.1:PORT` with a port that is free",
+];
+
 /// How a start went.
 #[derive(Debug)]
 pub(super) enum Started {
@@ -45,17 +52,26 @@ pub(super) enum Started {
     /// Its program is not installed beside the server's.
     Absent,
     /// It answers.
-    Answers { health: Health, socket: PathBuf, pid: Option<u32>, way: Way },
+    Answers {
+        health: Health,
+        socket: PathBuf,
+        pid: Option<u32>,
+        way: Way,
+        /// Its URL for browsers, with the token.
+        url: Option<String>,
+        /// Whether it was to have one.
+        wanted: bool,
+    },
     /// It does not. The server does its work without it.
     Failed(anyhow::Error),
 }
 
 /// Starts it, unless it runs.
-pub(super) async fn start(context: &Context) -> Started {
-    try_start(context).await.unwrap_or_else(Started::Failed)
+pub(super) async fn start(context: &Context, listen: Listen) -> Started {
+    try_start(context, listen).await.unwrap_or_else(Started::Failed)
 }
 
-async fn try_start(context: &Context) -> anyhow::Result<Started> {
+async fn try_start(context: &Context, listen: Listen) -> anyhow::Result<Started> {
     let client = client(context);
     let (health, way) = match look(&client).await {
         Probe::Answers(health) => (health, Way::Already),
@@ -67,15 +83,33 @@ async fn try_start(context: &Context) -> anyhow::Result<Started> {
             ));
         }
         Probe::Missing | Probe::Stale => match programs::beside_server(programs::UI) {
-            Some(program) => launch(context, &client, program).await?,
+            Some(program) => launch(context, &client, program, listen).await?,
             None => return Ok(Started::Absent),
         },
     };
     let pid = client.peer().await.ok().and_then(|peer| peer.pid);
-    Ok(Started::Answers { health, socket: client.socket().to_owned(), pid, way })
+    let (url, wanted) = (url(&client), listen.is_some());
+    Ok(Started::Answers { health, socket: client.socket().to_owned(), pid, way, url, wanted })
 }
 
-async fn launch(context: &Context, client: &Client, program: PathBuf) -> anyhow::Result<(Health, Way)> {
+/// The URL for browsers, with the token; none where that door is not open.
+pub(crate) fn url(client: &Client) -> Option<String> {
+    let text = std::fs::read_to_string(paths::ui_url_beside(client.socket())).ok()?;
+    let url = text.trim();
+    url.starts_with("http://").then(|| url.to_owned())
+}
+
+/// The URL without its token.
+pub(crate) fn address(url: &str) -> &str {
+    url.split_once('#').map_or(url, |(address, _)| address)
+}
+
+async fn launch(
+    context: &Context,
+    client: &Client,
+    program: PathBuf,
+    listen: Listen,
+) -> anyhow::Result<(Health, Way)> {
     let (socket, server) = (client.socket(), context.client.socket());
     let launch = Launch {
         name: programs::UI,
@@ -88,11 +122,12 @@ async fn launch(context: &Context, client: &Client, program: PathBuf) -> anyhow:
     if let Some(zinit) = Zinit::find().await
         && zinit.owns(server).await
     {
-        zinit.start_ui(&program, socket, server).await?;
+        zinit.start_ui(&program, &daemon::ui_arguments(socket, server, listen)).await?;
         return Ok((launch.by_zinit(&zinit).await?, Way::Zinit));
     }
     let state_dir = paths::state_dir(&paths::process_env);
-    let daemon = daemon::spawn(&program, &daemon::ui_arguments(socket, server), &state_dir, "ui.log")?;
+    let daemon =
+        daemon::spawn(&program, &daemon::ui_arguments(socket, server, listen), &state_dir, "ui.log")?;
     launch.directly(daemon).await
 }
 
@@ -101,28 +136,34 @@ impl Started {
     pub(super) fn json(&self) -> Value {
         match self {
             Self::Unwanted | Self::Absent => Value::Null,
-            Self::Answers { health, socket, pid, way } => json!({
+            Self::Answers { health, socket, pid, way, url, .. } => json!({
                 "socket": socket, "version": health.version, "pid": pid, "started": *way != Way::Already,
-                "started_by": way.started_by(),
+                "started_by": way.started_by(), "url": url,
             }),
             Self::Failed(error) => json!({ "error": format!("{error:#}") }),
         }
     }
 
-    /// As a line of text.
-    pub(super) fn line(&self) -> Option<String> {
+    /// As lines of text.
+    pub(super) fn lines(&self) -> Vec<String> {
         match self {
-            Self::Answers { health, socket, pid, way } => {
-                Some(start::listens(programs::UI, health, socket, *pid, *way))
+            Self::Answers { health, socket, pid, way, url, .. } => {
+                let dashboard = url.as_ref().map(|url| format!("dashboard: {url}"));
+                [start::listens(programs::UI, health, socket, *pid, *way)]
+                    .into_iter()
+                    .chain(dashboard)
+                    .collect()
             }
-            Self::Unwanted | Self::Absent | Self::Failed(_) => None,
+            Self::Unwanted | Self::Absent | Self::Failed(_) => Vec::new(),
         }
     }
 
     /// Says why it does not run. It is no failure of `--start`: sessions and services do not need it.
     pub(super) fn complain(&self, context: &Context) {
-        if let Self::Failed(error) = self {
-            failure::report(&context.console, error, 0);
+        match self {
+            Self::Failed(error) => _ = failure::report(&context.console, error, 0),
+            Self::Answers { url: None, wanted: true, .. } => context.console.note(&CLOSED.join("; ")),
+            Self::Answers { .. } | Self::Unwanted | Self::Absent => {}
         }
     }
 }

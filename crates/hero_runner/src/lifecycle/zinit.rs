@@ -102,9 +102,9 @@ impl Zinit {
     }
 
     /// Registers the pages beside a server that is registered, and starts them.
-    pub(crate) async fn start_ui(&self, ui: &Path, socket: &Path, server: &Path) -> anyhow::Result<()> {
+    pub(crate) async fn start_ui(&self, ui: &Path, arguments: &[OsString]) -> anyhow::Result<()> {
         self.forget(programs::UI, Duration::from_secs(10)).await?;
-        let command = command(ui, &daemon::ui_arguments(socket, server))?;
+        let command = command(ui, arguments)?;
         self.set(programs::UI, &command, &[programs::SERVER]).await
     }
 

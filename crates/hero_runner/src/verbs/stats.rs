@@ -49,6 +49,9 @@ fn rows(stats: &Stats) -> Vec<(&'static str, String)> {
         ),
         ("history", format!("{}{history}", text::bytes(stats.history_bytes))),
     ];
+    if stats.draining {
+        rows.push(("drained", "new sessions are refused".to_owned()));
+    }
     rows.extend(memory(&stats.memory));
     rows
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use api::method::SessionStopMethod;
-use api::session::SessionStop;
+use api::method::{SessionStopAllMethod, SessionStopMethod};
+use api::session::{SessionStop, SessionStopAll};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -15,8 +15,17 @@ use crate::{Context, failure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Their ids, or the beginnings of them
-    #[arg(required = true, value_name = "ID", value_parser = session_id)]
+    #[arg(required_unless_present = "all", value_name = "ID", value_parser = session_id)]
     ids: Vec<String>,
+    /// Stop every session but the processes of services
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// With --all: only sessions of this module
+    #[arg(long, requires = "all", value_name = "MODULE")]
+    module: Option<String>,
+    /// With --all: only sessions with this label
+    #[arg(long, requires = "all", value_name = "NAME[=VALUE]")]
+    label: Option<String>,
     /// How long after SIGTERM they are killed
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     grace: Duration,
@@ -24,6 +33,16 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<u8> {
     let grace_ms = Some(millis(args.grace));
+    if args.all {
+        let request = SessionStopAll { module: args.module, label: args.label, grace_ms };
+        let found = context.client.call::<SessionStopAllMethod>(request).await?;
+        if context.console.json {
+            context.console.json(&found)?;
+        } else {
+            context.console.say(&format!("{} stopped", found.stopped))?;
+        }
+        return Ok(0);
+    }
     // All at once: each may take its whole grace.
     let stops = args.ids.iter().map(|id| {
         let request = SessionStop { session_id: id.clone(), grace_ms };

@@ -9,11 +9,12 @@ use super::{Place, ROWS, Resolved, Row, Settings, Value};
 /// What the names of our environment variables begin with.
 pub(super) const PREFIX: &str = "HERO_RUNNER_";
 
-/// Variables with our prefix that are not settings: the first names the file, the second is the
-/// command line's, the others belong to the build.
-const ELSEWHERE: [&str; 5] = [
+/// Variables with our prefix that are not settings: the first names the file, the next two are
+/// the command line's, the others belong to the build.
+const ELSEWHERE: [&str; 6] = [
     "HERO_RUNNER_CONFIG",
     "HERO_RUNNER_TOKEN",
+    "HERO_RUNNER_UI_LISTEN",
     "HERO_RUNNER_CACHE_DIR",
     "HERO_RUNNER_WASMEDGE_LIB",
     "HERO_RUNNER_WASMEDGE_RUNTIME",
@@ -143,7 +144,9 @@ impl Sources {
         };
         let named = self.config.clone().or_else(|| self.lookup("HERO_RUNNER_CONFIG").map(PathBuf::from));
         let path = named.clone().unwrap_or_else(|| state_dir.join("config.toml"));
-        for (row, value) in read_file(&path, named.is_some())? {
+        let read = read_file(&path, named.is_some())?;
+        let file = read.is_some().then(|| path.clone());
+        for (row, value) in read.into_iter().flatten() {
             let origin = Origin::File(path.clone());
             if row.name == "state_dir" && named.is_none() {
                 let problem = "this file was found through the state folder and cannot move it";
@@ -157,7 +160,7 @@ impl Sources {
         };
         let settings = Settings::assemble(&given, Place { env: &lookup, state_dir: &state_dir })?;
         let origins = given.into_iter().map(|(name, (_, origin))| (name, origin)).collect();
-        let resolved = Resolved { settings, origins };
+        let resolved = Resolved { settings, origins, file };
         resolved.check()?;
         Ok(resolved)
     }
@@ -165,11 +168,12 @@ impl Sources {
 
 const UNKNOWN: &str = "no setting has this name; --help lists them";
 
-fn read_file(path: &Path, must_exist: bool) -> Result<Vec<(&'static Row, toml::Value)>, Error> {
+/// What the file says; `None` when there is none and it need not be there.
+fn read_file(path: &Path, must_exist: bool) -> Result<Option<Vec<(&'static Row, toml::Value)>>, Error> {
     let origin = Origin::File(path.to_owned());
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(None),
         Err(error) => return Err(Error::new("config", origin, format!("cannot be read: {error}"))),
     };
     let table: toml::Table = text
@@ -181,5 +185,6 @@ fn read_file(path: &Path, must_exist: bool) -> Result<Vec<(&'static Row, toml::V
             Some(row) => Ok((row, value)),
             None => Err(Error::new(key, origin.clone(), UNKNOWN)),
         })
-        .collect()
+        .collect::<Result<_, _>>()
+        .map(Some)
 }

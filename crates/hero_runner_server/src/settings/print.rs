@@ -1,10 +1,11 @@
-//! `--print-config`: what holds and why.
+//! `--print-config` and `server_settings`: what holds and why.
 
 use std::fmt::Write as _;
 
+use api::admin::{ServerSettings, Setting, SettingSource};
 use serde_json::{Map, json};
 
-use super::Resolved;
+use super::{Origin, ROWS, Resolved};
 
 /// How the settings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,25 @@ impl Resolved {
                     .collect();
                 format!("{:#}\n", serde_json::Value::Object(object))
             }
+        }
+    }
+
+    /// The same as `server_settings` answers it.
+    #[must_use]
+    pub fn listed(&self) -> ServerSettings {
+        let rows = self.settings.values().into_iter().zip(ROWS);
+        let settings = rows.map(|((key, value), row)| {
+            let (source, origin) = match self.origin(key) {
+                Origin::Default => (SettingSource::Default, None),
+                Origin::File(path) => (SettingSource::File, Some(path.display().to_string())),
+                Origin::Environment(name) => (SettingSource::Environment, Some(name)),
+                Origin::Flag(name) => (SettingSource::Flag, Some(name)),
+            };
+            Setting { key: key.to_owned(), value, source, origin, description: row.doc.trim().to_owned() }
+        });
+        ServerSettings {
+            config_file: self.file.as_ref().map(|path| path.display().to_string()),
+            settings: settings.collect(),
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn of(text: &str) -> Inspection {
-    Inspection::of(&wat::parse_str(text).unwrap()).unwrap_or_else(|refused| panic!("{refused}"))
+    inspect(&wat::parse_str(text).unwrap()).unwrap_or_else(|refused| panic!("{refused}"))
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn what_is_no_module_is_told_with_its_offset() {
         (&broken, "(at offset 0x"),
     ];
     for (bytes, part) in cases {
-        let refused = Inspection::of(bytes).unwrap_err();
+        let refused = inspect(bytes).unwrap_err();
         assert!(refused.reason.contains(part), "{refused}");
     }
     let carried = wat::parse_str(r#"(module (@custom "wasmedge" "code"))"#).unwrap();
-    assert_eq!(Inspection::of(&carried).unwrap_err().code, api::ErrorCode::ModuleUnsupported);
+    assert_eq!(inspect(&carried).unwrap_err().code, api::ErrorCode::ModuleUnsupported);
 }

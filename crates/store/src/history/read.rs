@@ -19,6 +19,9 @@ pub struct Filter {
     pub module: Option<String>,
     /// Only sessions with this label: `name` or `name=value`.
     pub label: Option<String>,
+    /// Only sessions that have this text in their id, module, template, the value of a label or an argument, whatever the case
+    /// of its ASCII letters.
+    pub search: Option<String>,
 }
 
 /// What is kept of a session's log.
@@ -36,6 +39,29 @@ pub struct LogExtent {
 
 /// The columns of a block, as [`block`] reads them.
 const BLOCK: &str = "first_seq, lines, first_ts, last_ts, body";
+
+/// Finds a text in a record. The whole of it is looked through first, which is quick and tells most that do not have the text
+/// from those that may.
+const SEARCH: &str = " AND r.info LIKE ? ESCAPE '\\' AND (r.id LIKE ? ESCAPE '\\' OR r.module LIKE ? ESCAPE '\\' \
+    OR json_extract(r.info, '$.template') LIKE ? ESCAPE '\\' \
+    OR EXISTS (SELECT 1 FROM json_each(r.info, '$.args') WHERE value LIKE ? ESCAPE '\\') \
+    OR EXISTS (SELECT 1 FROM json_each(r.info, '$.labels') WHERE value LIKE ? ESCAPE '\\'))";
+
+/// A text as patterns of LIKE.
+struct Patterns {
+    /// As it stands in JSON.
+    json: String,
+    plain: String,
+}
+
+impl Patterns {
+    fn of(text: &str) -> Self {
+        let pattern =
+            |text: &str| format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let json = serde_json::Value::from(text).to_string();
+        Self { json: pattern(&json[1..json.len() - 1]), plain: pattern(text) }
+    }
+}
 
 impl History {
     /// The record with this id, or with the only id that begins so.
@@ -105,6 +131,11 @@ impl History {
         if let Some(label) = &filter.label {
             sql_text.push_str(" AND r.no IN (SELECT no FROM labels WHERE label = ?)");
             values.push(label);
+        }
+        let search = filter.search.as_deref().map(Patterns::of);
+        if let Some(Patterns { json, plain }) = &search {
+            sql_text.push_str(SEARCH);
+            values.extend([json as &dyn ToSql, plain, plain, plain, plain, plain]);
         }
         sql_text.push_str(" ORDER BY r.no DESC LIMIT ?");
         values.push(&limit);

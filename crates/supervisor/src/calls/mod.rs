@@ -1,5 +1,6 @@
 //! The calls of the API, one file for each verb.
 
+mod drain;
 mod handle;
 mod launch;
 mod list;

@@ -66,6 +66,14 @@ impl Supervisor {
         blocking(move || shared.modules.detail(&name)).await
     }
 
+    /// Finds a module's file, which stays for as long as what is returned. Touches no disk.
+    ///
+    /// # Errors
+    /// When there is no such module.
+    pub fn module(&self, name: &str) -> Result<Resolved> {
+        self.shared.modules.resolve(name)
+    }
+
     /// What kind of module a name or digest stands for, and its digest. Touches no disk.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use api::error::{Error, ErrorCode};
 use api::session::{
@@ -15,7 +16,7 @@ use super::{SessionHandle, Wiring};
 use crate::pool::Event;
 use crate::ready::Signs;
 use crate::repeat::{Repeat, note};
-use crate::session::{Session, lock, now_ms};
+use crate::session::{Session, Waiting, lock, now_ms};
 use crate::{Result, Supervisor};
 
 impl Supervisor {
@@ -48,10 +49,8 @@ impl Supervisor {
         mut request: SessionStart,
         mut wiring: Wiring,
     ) -> Result<SessionHandle> {
-        let shared = &self.shared;
-        if shared.draining.load(Relaxed) {
-            return Err(draining());
-        }
+        let (shared, asked) = (&self.shared, Instant::now());
+        shared.accepts(wiring.resident)?;
         granted(&mut request, &shared.config.exec_programs)?;
         repeatable(&request, &wiring)?;
         let plan = shared.plan(&mut request)?;
@@ -129,10 +128,8 @@ impl Supervisor {
             shared.compile.want(&launch.module.digest, launch.waiting.engine);
         }
         let mut core = lock(&shared.core);
-        if shared.draining.load(Relaxed) {
-            // Asked again under the lock: who drains has either seen this session or is seen here.
-            return Err(draining());
-        }
+        // Asked again under the lock: who drains has either seen this session or is seen here.
+        shared.accepts(wiring.resident)?;
         let [running, queued, _] = core.counts();
         let full = || {
             shared.counters.rejected.fetch_add(1, Relaxed);
@@ -150,7 +147,7 @@ impl Supervisor {
         if !at_once && queued >= shared.config.pool.max_queue {
             return Err(full());
         }
-        let waiting = launch.waiting.clone();
+        let waiting = Waiting { began: asked, ..launch.waiting.clone() };
         let ready = request.ready.as_ref().map(Signs::declared);
         let repeat = (request.retries.is_some() || fallback.is_some())
             .then(|| Repeat::new(request.retries, launch, fallback));
@@ -225,8 +222,4 @@ fn new_id() -> String {
         bits >>= 5;
     }
     id
-}
-
-fn draining() -> Error {
-    Error::new(ErrorCode::Draining, "the server is stopping and starts no session")
 }

@@ -2,22 +2,17 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use api::samples::{StatsHistory, StatsSamples};
 use api::stats::{Health, MemoryStats, ProcessMemory, Stats};
 
-use crate::Supervisor;
 use crate::core::ROOT;
+use crate::proc::{pss_kb, rss_kb};
 use crate::read::blocking;
 use crate::session::lock;
-use crate::templates::pss_kb;
+use crate::{Result, Supervisor};
 
 /// How many sessions `stats` weighs at most. It takes about 0.1 ms for each.
 const MAX_WEIGHED: usize = 32;
-
-/// Resident memory of a process in KiB, from the second field of `/proc/PID/statm` (pages of 4 KiB on x86-64).
-fn rss_kb(pid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    Some(text.split(' ').nth(1)?.parse::<u64>().ok()? * 4)
-}
 
 impl Supervisor {
     /// Numbers about the server.
@@ -40,6 +35,7 @@ impl Supervisor {
             running,
             queued,
             parked,
+            draining: shared.draining.load(Relaxed) || shared.closed.load(Relaxed),
             max_sessions: shared.config.pool.max_sessions as u64,
             max_queue: shared.config.pool.max_queue as u64,
             sessions_total: counters.sessions.load(Relaxed),
@@ -62,6 +58,14 @@ impl Supervisor {
             gateway: api::stats::GatewayStats::default(),
             modules: lock(&counters.tally).show(std::time::Instant::now()),
         }
+    }
+
+    /// What was done over time.
+    ///
+    /// # Errors
+    /// When there are no samples in such steps.
+    pub fn stats_history(&self, request: &StatsHistory) -> Result<StatsSamples> {
+        lock(&self.shared.samples).show(request)
     }
 
     /// How many sessions run, how many wait, and how many workers stand ready.
@@ -121,6 +125,10 @@ impl Supervisor {
         }
         if self.shared.draining.load(Relaxed) {
             reasons.push("the server is stopping".to_owned());
+        } else if self.shared.closed.load(Relaxed) {
+            reasons.push(
+                "the server is drained: it takes no new session until `hero_runner drain --off`".to_owned(),
+            );
         }
         Health {
             status: if reasons.is_empty() { "ok" } else { "degraded" }.to_owned(),

@@ -4,18 +4,12 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use crate::core::{Core, Shared, StemId};
+use crate::proc::pss_kb;
 use crate::read::blocking;
 use crate::session::lock;
 
 /// How often templates are weighed, while there are any.
 const EVERY: Duration = Duration::from_secs(5);
-
-/// The proportional set size of a process in KiB, from proc(5)'s `smaps_rollup`.
-pub(crate) fn pss_kb(pid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
-}
 
 /// Weighs templates for as long as the supervisor lives: one that becomes warm at once, all of them now and then.
 pub(crate) async fn watch(shared: Weak<Shared>) {

@@ -20,7 +20,7 @@ use api::template::TemplateCreate;
 use frames::{SessionSpec, Sockets, TemplateSpec, Warm};
 
 pub(crate) use declared::{Declared, described, information};
-pub(crate) use memory::{pss_kb, watch};
+pub(crate) use memory::watch;
 
 use crate::core::{Core, Shared, StemId, base};
 

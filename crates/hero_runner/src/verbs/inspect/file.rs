@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use package::inspect::{Inspection, Kind, Limits};
+use package::inspect::{Inspection, Kind, Limits, inspect};
 
 use crate::console::Style;
 use crate::table::{Table, facts};
@@ -18,7 +18,7 @@ pub(super) fn is_path(word: &str) -> bool {
 pub(super) fn read(path: &Path) -> anyhow::Result<Inspection> {
     let place = || path.display().to_string();
     let bytes = std::fs::read(path).with_context(place)?;
-    Inspection::of(&bytes).with_context(place)
+    inspect(&bytes).with_context(place)
 }
 
 pub(super) fn print(context: &Context, found: &Inspection) -> anyhow::Result<()> {

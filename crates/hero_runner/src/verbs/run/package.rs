@@ -6,7 +6,7 @@ use api::permission::{Net, Permissions};
 use api::session::{Ready, SessionStart};
 use client::Client;
 use package::Package;
-use package::inspect::Inspection;
+use package::inspect::inspect;
 
 use super::module::Module;
 use crate::Context;
@@ -79,7 +79,7 @@ pub(super) async fn put_into(
 pub(super) fn explain(context: &Context, package: &Package, more: usize) {
     let denied = package.dirs.is_empty() && more == 0;
     let bytes = denied.then(|| std::fs::read(&package.entrypoint).ok()).flatten();
-    let found = bytes.and_then(|bytes| Inspection::of(&bytes).ok());
+    let found = bytes.and_then(|bytes| inspect(&bytes).ok());
     if found.is_some_and(|found| found.permissions.iter().any(|need| need.permission == "fs")) {
         let name = &package.manifest.name;
         context.console.note(&format!(
