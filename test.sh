@@ -45,6 +45,9 @@ if [ ! -f services/.cargo/config.toml ]; then
 fi
 say "tests of what the load generator and the command line share"
 (cd services/scenario && cargo test --quiet --target-dir target -p scenario_plan -p scenario_report -p scenario_url)
+say "tests of the dashboard's scripts"
+have node || apt_install "node, which runs the tests of the dashboard's scripts" nodejs
+node --test crates/hero_runner_ui/tests/js/*.test.mjs
 say "documentation tests"
 cargo test --quiet --workspace --doc
 if cargo deny --version >/dev/null 2>&1; then

@@ -2,7 +2,7 @@
 # Everything that has to be there before cargo is called. Does nothing, quickly,
 # when it is.
 
-for piece in common apt packages debian_testing without_compiler wasmedge cargo_config wasm_target host guests components; do
+for piece in common apt packages debian_testing without_compiler wasmedge cargo_config wasm_target assets host guests components; do
   # shellcheck disable=SC1090
   . "$(dirname "${BASH_SOURCE[0]}")/$piece.sh"
 done

@@ -1,4 +1,7 @@
-//! The UI: `/` and what lies under `/-/`, for requests that a browser did not send on behalf of another site.
+//! The UI's panel: `/` and what lies under `/-/`, for requests that a browser did not send on behalf of another site.
+//!
+//! The services share the gateway's origin, so of the UI only the panel is there: it has no scripts, and what it can do is
+//! little.
 
 use std::path::Path;
 
@@ -12,6 +15,14 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Whether a path is the UI's.
 pub(crate) fn owns(path: &str) -> bool {
     path == "/" || path == "/-" || path.starts_with("/-/")
+}
+
+/// Where the UI has what is asked for here: `/panel` for `/`, `/panel/-/…` for `/-/…`.
+pub(crate) fn place(target: &str) -> String {
+    match target.strip_prefix('/') {
+        Some(rest) if rest.is_empty() || rest.starts_with('?') => format!("/panel{rest}"),
+        _ => format!("/panel{target}"),
+    }
 }
 
 /// Refuses what another site made a browser send. `hosts` are further names for this machine; without them, as on the
@@ -74,7 +85,7 @@ pub(crate) fn not_running(socket: &Path) -> Refused {
         StatusCode::SERVICE_UNAVAILABLE,
         "ui_not_running",
         message,
-        "start it: hero_runner_ui --start",
+        "start it: hero_runner --start",
     );
     answer.service = Some("hero_runner_ui".to_owned());
     answer
@@ -83,6 +94,19 @@ pub(crate) fn not_running(socket: &Path) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_panel_is_behind_the_gateway() {
+        for (target, there) in [
+            ("/", "/panel"),
+            ("/?hold", "/panel?hold"),
+            ("/-/style.css", "/panel/-/style.css"),
+            ("/-", "/panel/-"),
+            ("/-/../rpc?x", "/panel/-/../rpc?x"),
+        ] {
+            assert_eq!(place(target), there);
+        }
+    }
 
     #[test]
     fn hosts_of_this_machine_are_known_with_any_port() {

@@ -67,7 +67,7 @@ async fn route(
     if let Some(socket) = settings.panel.as_ref().filter(|_| panel::owns(path)) {
         let hosts = client.peer.is_some().then_some(settings.hosts.as_slice());
         panel::check(request.method(), request.headers(), upgrade.is_some(), hosts)?;
-        let target = path_and_query(request.uri());
+        let target = panel_target(request.uri());
         let plan = Plan { prefix: None, target, upgrade };
         let address = Address::Unix(socket.as_path().into());
         let request = prepare(client, request, &plan, settings.max_body_bytes)?;
@@ -256,8 +256,9 @@ pub(crate) fn upload_fault(client: &Client, fault: Fault) -> Refused {
     }
 }
 
-fn path_and_query(uri: &Uri) -> Option<Bytes> {
-    uri.path_and_query().map(|target| Bytes::copy_from_slice(target.as_str().as_bytes()))
+/// Path and query of the panel, as the UI has it.
+fn panel_target(uri: &Uri) -> Option<Bytes> {
+    uri.path_and_query().map(|target| panel::place(target.as_str()).into())
 }
 
 /// What the service sees of path and query: the prefix taken off, the rest byte for byte.

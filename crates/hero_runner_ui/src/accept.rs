@@ -8,11 +8,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, watch};
 
-/// The most connections at once; a gateway keeps a few, a person opens a few.
-const CONNECTIONS_MAX: usize = 64;
+use crate::door::listen::Listen;
+
+/// The most connections at once: a gateway keeps a few, and each log that a person follows is one.
+const CONNECTIONS_MAX: usize = 256;
 /// How long a client may take for the head of a request; also how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest head of a request and the most of a reply that waits for a slow client, in bytes.
@@ -20,11 +21,11 @@ const BUFFER_MAX: usize = 64 * 1024;
 /// The pause after a failure of `accept`, such as having no descriptor left.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections until `stop` resolves; returns the connections that are still open.
-pub async fn serve(
-    listener: UnixListener,
+/// Serves connections until `stop` changes or is gone; returns the connections that are still open.
+pub async fn serve<L: Listen>(
+    listener: L,
     router: Router,
-    mut stop: oneshot::Receiver<()>,
+    mut stop: watch::Receiver<()>,
 ) -> GracefulShutdown {
     let open = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -36,25 +37,24 @@ pub async fn serve(
         // Who comes while there is no room waits in the kernel's queue.
         let place = tokio::select! {
             place = room.clone().acquire_owned() => place,
-            _ = &mut stop => return open,
+            _ = stop.changed() => return open,
         };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = &mut stop => return open,
+            accepted = listener.next() => accepted,
+            _ = stop.changed() => return open,
         };
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
-        // The mode of the socket says the same; this holds where a folder or a descriptor was passed on.
-        match stream.peer_cred() {
-            Ok(peer) if peer.uid() == own || peer.uid() == 0 => {}
-            peer => {
-                tracing::warn!(?peer, "a connection of another user was refused");
+        match L::user(&stream).await {
+            Some(user) if user == own || user == 0 => {}
+            user => {
+                tracing::warn!(?user, "a connection of another user was refused");
                 continue;
             }
         }

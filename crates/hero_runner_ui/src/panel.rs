@@ -1,44 +1,33 @@
-//! `GET /`: the panel.
+//! The panel: one page without scripts, for the gateway, whose services share its origin and so must not share the dashboard's.
+//!
+//! The gateway passes on `/` as `/panel`, and `/-/…` as `/panel/-/…`; the links of the panel are those of the gateway.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+mod actions;
+mod pages;
+mod show;
+mod style;
 
-use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::response::Response;
-use client::Client;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
 
-use crate::pages::{self, Alert, Refresh};
-use crate::server::{self, Failure, Kind};
+use crate::app::Shared;
+use crate::shield;
 
-/// Milliseconds since the Unix epoch.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
+pub(crate) use pages::message;
 
-/// The panel as it is now. With `?hold` it stays as it is, for those whom a page that changes disturbs.
-pub(crate) async fn show(State(server): State<Client>, RawQuery(query): RawQuery) -> Response {
-    let refresh = match query.as_deref() {
-        Some("hold") => Refresh::Held,
-        _ => Refresh::On,
-    };
-    match server::overview(&server).await {
-        Ok(overview) => pages::panel(StatusCode::OK, &overview, None, refresh, now_ms()),
-        Err(failure) => pages::no_panel(&failure),
-    }
-}
+/// The largest form, in bytes.
+const FORM_MAX: usize = 64 << 10;
 
-/// The panel below what went wrong.
-pub(crate) async fn with_failure(server: &Client, title: String, failure: Failure) -> Response {
-    if failure.kind != Kind::Refused {
-        return pages::no_panel(&failure);
-    }
-    match server::overview(server).await {
-        Ok(overview) => {
-            let status = failure.status;
-            let alert = Alert { title, reason: failure.reason, hint: failure.hint };
-            pages::panel(status, &overview, Some(alert), Refresh::Off, now_ms())
-        }
-        Err(failure) => pages::no_panel(&failure),
-    }
+/// The routes of the panel.
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/panel", get(show::show))
+        .route("/panel/-/style.css", get(style::show))
+        .route("/panel/-/schedules/pause", post(actions::pause))
+        .route("/panel/-/schedules/resume", post(actions::resume))
+        .route("/panel/-/schedules/run", post(actions::run))
+        .layer(DefaultBodyLimit::max(FORM_MAX))
+        .layer(middleware::map_response(shield::panel))
 }

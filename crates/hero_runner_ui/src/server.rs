@@ -6,11 +6,16 @@ use api::ErrorCode;
 use api::method::{Method, NoParams, ScheduleListMethod, ServiceListMethod};
 use api::schedule::{ScheduleInfo, ScheduleQuery};
 use api::service::ServiceList;
+use api::stats::Health;
 use axum::http::StatusCode;
 use client::{Client, Error};
+use serde_json::Value;
 
 /// How long a list may take; a page that comes later helps nobody.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// JSON-RPC's own code for a method that the server does not know.
+const METHOD_NOT_FOUND: i32 = -32601;
 
 /// Everything that the panel shows.
 #[derive(Debug)]
@@ -37,11 +42,14 @@ pub(crate) enum Kind {
     Silent,
     /// It answered that it will not.
     Refused,
+    /// It answered that it does not know the method: it is older than this program.
+    Older,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let (status, kind) = match &error {
+            Error::Rpc { code: METHOD_NOT_FOUND, .. } => (StatusCode::NOT_IMPLEMENTED, Kind::Older),
             Error::NotRunning { .. } => (StatusCode::SERVICE_UNAVAILABLE, Kind::Down),
             Error::Io { .. } => (StatusCode::SERVICE_UNAVAILABLE, Kind::Silent),
             Error::Protocol(_) => (StatusCode::BAD_GATEWAY, Kind::Silent),
@@ -53,7 +61,14 @@ impl From<Error> for Failure {
 
 fn status(code: Option<ErrorCode>) -> StatusCode {
     match code {
-        Some(ErrorCode::ScheduleNotFound | ErrorCode::ServiceNotFound) => StatusCode::NOT_FOUND,
+        Some(
+            ErrorCode::SessionNotFound
+            | ErrorCode::ModuleNotFound
+            | ErrorCode::TemplateNotFound
+            | ErrorCode::ServiceNotFound
+            | ErrorCode::ScheduleNotFound
+            | ErrorCode::VersionNotFound,
+        ) => StatusCode::NOT_FOUND,
         Some(ErrorCode::InvalidState) => StatusCode::CONFLICT,
         Some(ErrorCode::InvalidParams) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(code) if code.retryable() => StatusCode::SERVICE_UNAVAILABLE,
@@ -80,10 +95,24 @@ impl Failure {
 
 /// Calls a method that answers at once.
 pub(crate) async fn ask<M: Method>(server: &Client, params: M::Params) -> Result<M::Reply, Failure> {
-    match tokio::time::timeout(ANSWER, server.call::<M>(params)).await {
+    in_time(server.call::<M>(params)).await
+}
+
+async fn in_time<T>(answer: impl Future<Output = client::Result<T>>) -> Result<T, Failure> {
+    match tokio::time::timeout(ANSWER, answer).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Failure::too_late(ANSWER)),
     }
+}
+
+/// Asks how the server is.
+pub(crate) async fn health(server: &Client) -> Result<Health, Failure> {
+    in_time(server.health()).await
+}
+
+/// Asks for the document of the server's methods.
+pub(crate) async fn openrpc(server: &Client) -> Result<Value, Failure> {
+    in_time(server.openrpc()).await
 }
 
 /// Asks for everything that the panel shows.

@@ -11,6 +11,8 @@ pub(crate) struct Moment {
     pub(crate) exact: String,
     /// The same for programs.
     pub(crate) machine: String,
+    /// The same in milliseconds since the Unix epoch.
+    pub(crate) ms: u64,
 }
 
 impl Moment {
@@ -24,7 +26,7 @@ impl Moment {
         };
         let machine = exact(ms);
         let exact = machine.replace('T', " ").replace('Z', " UTC");
-        Self { words, exact, machine }
+        Self { words, exact, machine, ms }
     }
 
     /// Since when something is as it is: `for 2 h`.

@@ -1,8 +1,8 @@
-//! Schedules as rows of the panel.
+//! Schedules as rows.
 
 use api::schedule::{ScheduleInfo, ScheduleRun};
 
-use super::{Moment, span};
+use super::{Moment, millis};
 
 /// A schedule.
 #[derive(Debug)]
@@ -47,12 +47,12 @@ impl ScheduleRow {
 }
 
 impl CallView {
-    fn of(run: &ScheduleRun, now_ms: u64) -> Self {
+    pub(crate) fn of(run: &ScheduleRun, now_ms: u64) -> Self {
         let good = run.error.is_none() && run.status.is_some_and(|status| status < 400);
         Self {
             verdict: run.status.map_or("no answer".to_owned(), |status| format!("HTTP {status}")),
             tone: if good { "good" } else { "bad" },
-            took: span(run.duration_ms.saturating_mul(1000)),
+            took: millis(run.duration_ms),
             error: run.error.clone(),
             when: Moment::at(run.at, now_ms),
             manual: run.manual,

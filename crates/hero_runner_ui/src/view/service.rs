@@ -1,4 +1,4 @@
-//! Services as rows of the panel.
+//! Services as rows.
 
 use api::SessionState;
 use api::service::{Instance, Probe, ServiceInfo, ServiceKind, ServiceProblem, ServiceState};
@@ -84,7 +84,7 @@ impl ServiceRow {
 }
 
 impl ProbeView {
-    fn of(probe: &Probe, now_ms: u64) -> Self {
+    pub(crate) fn of(probe: &Probe, now_ms: u64) -> Self {
         Self {
             verdict: if probe.ok { "ok" } else { "bad" },
             tone: if probe.ok { "good" } else { "bad" },
@@ -97,7 +97,7 @@ impl ProbeView {
 }
 
 impl InstanceView {
-    fn of(instance: &Instance) -> Self {
+    pub(crate) fn of(instance: &Instance) -> Self {
         Self {
             session: instance.session_id.clone(),
             process: instance.pid.map_or("no process".to_owned(), |pid| format!("pid {pid}")),
@@ -128,7 +128,7 @@ impl ProblemRow {
 }
 
 /// A state in words, and the class of its mark.
-fn state(state: ServiceState) -> (&'static str, &'static str) {
+pub(crate) fn state(state: ServiceState) -> (&'static str, &'static str) {
     match state {
         ServiceState::Stopped => ("stopped", "quiet"),
         ServiceState::Waiting => ("waits for a service that it requires", "busy"),

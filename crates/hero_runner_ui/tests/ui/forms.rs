@@ -28,7 +28,7 @@ async fn each_button_makes_its_call_and_leads_back() {
     for (verb, method) in
         [("pause", "schedule_pause"), ("resume", "schedule_resume"), ("run", "schedule_run_now")]
     {
-        let seen = pages.post(&format!("/-/schedules/{verb}"), "id=hello%2Ftick+tock&more=1").await;
+        let seen = pages.post(&format!("/panel/-/schedules/{verb}"), "id=hello%2Ftick+tock&more=1").await;
         assert_eq!((seen.status, seen.header("location")), (303, Some("/")), "{verb}");
         let expected = (method.to_owned(), json!({ "id": "hello/tick tock" }));
         assert_eq!(pages.calls().last(), Some(&expected));
@@ -39,7 +39,7 @@ async fn each_button_makes_its_call_and_leads_back() {
 #[tokio::test]
 async fn a_refusal_is_shown_above_the_panel() {
     let pages = Pages::new(answering);
-    let seen = pages.post("/-/schedules/pause", "id=gone/x").await;
+    let seen = pages.post("/panel/-/schedules/pause", "id=gone/x").await;
     assert_eq!(seen.status, 404);
     for text in [
         "<h2>Cannot pause gone/x</h2>",
@@ -51,7 +51,7 @@ async fn a_refusal_is_shown_above_the_panel() {
         assert!(seen.body.contains(text), "{text}\n{}", seen.body);
     }
     assert!(!seen.body.contains("http-equiv=\"refresh\""), "it would send the form again");
-    let seen = pages.post("/-/schedules/run", "id=slow/x").await;
+    let seen = pages.post("/panel/-/schedules/run", "id=slow/x").await;
     assert_eq!(seen.status, 409);
     assert!(seen.body.contains("<h2>Cannot run slow/x</h2>"), "{}", seen.body);
 }
@@ -59,7 +59,7 @@ async fn a_refusal_is_shown_above_the_panel() {
 #[tokio::test]
 async fn a_form_without_a_server_says_so() {
     for verb in ["pause", "resume", "run"] {
-        let seen = Pages::without_server().post(&format!("/-/schedules/{verb}"), "id=a/b").await;
+        let seen = Pages::without_server().post(&format!("/panel/-/schedules/{verb}"), "id=a/b").await;
         assert_eq!(seen.status, 503, "{verb}");
         assert!(seen.body.contains("hero_runner --start"), "{}", seen.body);
     }
@@ -68,7 +68,7 @@ async fn a_form_without_a_server_says_so() {
 #[tokio::test]
 async fn a_form_that_makes_no_sense_reaches_nobody() {
     let pages = Pages::new(answering);
-    let path = "/-/schedules/pause";
+    let path = "/panel/-/schedules/pause";
     assert_eq!(pages.post(path, "name=x").await.status, 422);
     assert_eq!(pages.send(path, "application/json", r#"{"id":"a/b"}"#).await.status, 415);
     let large = format!("id={}", "x".repeat(64 << 10));
@@ -76,5 +76,5 @@ async fn a_form_that_makes_no_sense_reaches_nobody() {
     let seen = pages.get(path, "").await;
     assert_eq!((seen.status, seen.header("allow")), (405, Some("POST")));
     assert!(pages.calls().is_empty());
-    assert_eq!(pages.post("/", "").await.status, 405);
+    assert_eq!(pages.post("/panel", "").await.status, 405);
 }

@@ -33,7 +33,7 @@ async fn the_panel_tells_where_everything_stands() {
             "last_run": { "at": now - 48_000, "status": null, "duration_ms": 30_000, "body_head": "", "error": "refused" },
         })),
     ]);
-    let seen = Pages::showing(services, problems, schedules).get("/", "").await;
+    let seen = Pages::showing(services, problems, schedules).get("/panel", "").await;
     assert_eq!(seen.status, 200);
     assert_eq!(seen.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(seen.header("cache-control"), Some("no-store"));
@@ -97,19 +97,19 @@ async fn what_comes_from_guests_is_text_and_never_markup() {
         "id": evil, "endpoint": evil, "method": evil, "when": evil,
         "last_run": { "at": 1, "status": null, "duration_ms": 1, "body_head": evil, "error": evil },
     }))]);
-    let seen = Pages::showing(services, problems, schedules).get("/", "").await;
+    let seen = Pages::showing(services, problems, schedules).get("/panel", "").await;
     assert_eq!(seen.status, 200);
     assert!(!seen.body.contains("<script"), "{}", seen.body);
     // Escaped once: neither not at all, nor twice.
     assert!(seen.body.contains("&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#38;"), "{}", seen.body);
     assert!(!seen.body.contains("&#38;#"), "{}", seen.body);
     assert!(seen.body.contains("value=\"&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#38;\""));
-    assert_eq!(seen.body.matches("<a href=").count(), 1, "such a prefix is no link: {}", seen.body);
+    assert_eq!(seen.body.matches("<a href=").count(), 2, "such a prefix is no link: {}", seen.body);
 }
 
 #[tokio::test]
 async fn an_empty_panel_says_what_to_do_next() {
-    let seen = Pages::showing(json!([]), json!([]), json!([])).get("/", "").await;
+    let seen = Pages::showing(json!([]), json!([]), json!([])).get("/panel", "").await;
     assert_eq!(seen.status, 200);
     for text in ["services deploy NAME", "NAME/config/service.json", "docs/services.md", "interval_secs"] {
         assert!(seen.body.contains(text), "{text}\n{}", seen.body);
@@ -120,14 +120,14 @@ async fn an_empty_panel_says_what_to_do_next() {
 #[tokio::test]
 async fn a_panel_that_is_held_does_not_refresh() {
     let pages = Pages::showing(json!([]), json!([]), json!([]));
-    let seen = pages.get("/?hold", "").await;
+    let seen = pages.get("/panel?hold", "").await;
     assert!(seen.status == 200 && !seen.body.contains("http-equiv=\"refresh\""), "{}", seen.body);
     assert!(seen.body.contains("Let it go on"), "{}", seen.body);
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told_with_what_to_do() {
-    let seen = Pages::without_server().get("/", "").await;
+    let seen = Pages::without_server().get("/panel", "").await;
     assert_eq!(seen.status, 503);
     for text in ["The server does not run", "no server listens on", "<pre><code>hero_runner --start"] {
         assert!(seen.body.contains(text), "{text}\n{}", seen.body);
@@ -137,10 +137,10 @@ async fn a_server_that_is_not_there_is_told_with_what_to_do() {
 
 #[tokio::test]
 async fn a_server_that_refuses_is_quoted() {
-    let seen = Pages::new(|_, _| Err(ErrorCode::Internal)).get("/", "").await;
+    let seen = Pages::new(|_, _| Err(ErrorCode::Internal)).get("/panel", "").await;
     assert_eq!(seen.status, 502);
     assert!(seen.body.contains("&#60;b&#62;internal"), "{}", seen.body);
-    let seen = Pages::new(|_, _| Ok(json!("nonsense"))).get("/", "").await;
+    let seen = Pages::new(|_, _| Ok(json!("nonsense"))).get("/panel", "").await;
     assert_eq!(seen.status, 502);
     assert!(seen.body.contains("does not answer") && seen.body.contains("same version"), "{}", seen.body);
     assert!(!seen.body.contains("--start"), "it runs: {}", seen.body);

@@ -1,5 +1,6 @@
 //! The program itself: its socket, its lock, its end.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -21,7 +22,11 @@ struct Running(Option<Child>);
 
 impl Running {
     fn start(dir: &Path) -> Self {
-        let child = Self(Some(program(dir).spawn().expect("the program can be run")));
+        Self::start_with(dir, &[])
+    }
+
+    fn start_with(dir: &Path, arguments: &[&str]) -> Self {
+        let child = Self(Some(program(dir).args(arguments).spawn().expect("the program can be run")));
         let socket = dir.join("hero_runner/ui.sock");
         let begun = Instant::now();
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
@@ -84,6 +89,70 @@ fn a_socket_that_is_left_over_is_replaced() {
     assert!(running.end(Signal::TERM).status.success());
     let names: Vec<_> = std::fs::read_dir(dir.path().join("hero_runner")).unwrap().flatten().collect();
     assert_eq!(names.len(), 1, "only the lock stays: {names:?}");
+}
+
+#[tokio::test]
+async fn browsers_are_served_where_ui_url_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("hero_runner/ui.url");
+    let running = Running::start_with(dir.path(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let url = std::fs::read_to_string(&file).unwrap();
+    let (address, token) = url.trim().split_once("/#token=").unwrap();
+    assert!(
+        token.len() == 43 && !token.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)),
+        "{token}"
+    );
+    let authority = address.strip_prefix("http://").unwrap();
+    let ask = |more: &str| {
+        let mut stream = std::net::TcpStream::connect(authority).unwrap();
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"session_stop"}"#;
+        let length = body.len();
+        let head = format!(
+            "POST /rpc HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\ncontent-length: {length}\r\n"
+        );
+        stream.write_all(format!("{head}{more}\r\n{body}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("").starts_with("HTTP/1.1 401"), "the token is missing");
+    // With it, only the server is.
+    assert!(ask(&format!("x-hero-token: {token}\r\n")).starts_with("HTTP/1.1 503"));
+    assert!(running.end(Signal::TERM).status.success());
+    assert!(!file.exists());
+    let again = Running::start_with(dir.path(), &["--listen", "127.0.0.1:0"]);
+    assert!(!std::fs::read_to_string(&file).unwrap().contains(token), "each start makes a new one");
+    drop(again);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_leaves_the_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let running = Running::start_with(dir.path(), &["--listen", &taken.local_addr().unwrap().to_string()]);
+    let socket = dir.path().join("hero_runner/ui.sock");
+    let seen = ask(&socket, "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(seen.status, 200);
+    let output = running.end(Signal::TERM);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && told.contains("browsers are not served on"), "{told}");
+    assert!(!dir.path().join("hero_runner/ui.url").exists());
+}
+
+#[test]
+fn only_this_machine_is_listened_to() {
+    let dir = tempfile::tempdir().unwrap();
+    for (arguments, why) in [
+        (["--listen", "0.0.0.0:1"], "not an address of this machine alone"),
+        (["--listen", "14001"], "say 127.0.0.1:14001"),
+        (["--token-hours", "0"], "from 0.001 on"),
+        (["--host", "box.example"], "--listen"),
+    ] {
+        let output = program(dir.path()).args(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && told.contains(why), "{told}");
+    }
 }
 
 #[test]

@@ -9,11 +9,11 @@ use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use client::Client;
 use serde::Deserialize;
 
+use super::{pages, show};
+use crate::app::Shared;
 use crate::server::{self, Failure};
-use crate::{pages, panel};
 
 /// How long the browser waits for a call that was asked for now. A longer one goes on; the panel shows it as running.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,33 +28,33 @@ pub(crate) struct Target {
 type Sent = Result<Form<Target>, FormRejection>;
 
 /// `POST /-/schedules/pause`.
-pub(crate) async fn pause(State(server): State<Client>, sent: Sent) -> Response {
-    at_once::<SchedulePauseMethod>(&server, "pause", sent).await
+pub(crate) async fn pause(State(app): State<Shared>, sent: Sent) -> Response {
+    at_once::<SchedulePauseMethod>(&app, "pause", sent).await
 }
 
 /// `POST /-/schedules/resume`.
-pub(crate) async fn resume(State(server): State<Client>, sent: Sent) -> Response {
-    at_once::<ScheduleResumeMethod>(&server, "resume", sent).await
+pub(crate) async fn resume(State(app): State<Shared>, sent: Sent) -> Response {
+    at_once::<ScheduleResumeMethod>(&app, "resume", sent).await
 }
 
-async fn at_once<M: Method<Params = ScheduleRef>>(server: &Client, verb: &str, sent: Sent) -> Response {
+async fn at_once<M: Method<Params = ScheduleRef>>(app: &Shared, verb: &str, sent: Sent) -> Response {
     let id = match sent {
         Ok(Form(Target { id })) => id,
         Err(rejection) => return wrong_form(&rejection),
     };
-    match server::ask::<M>(server, ScheduleRef { id: id.clone() }).await {
+    match server::ask::<M>(&app.server, ScheduleRef { id: id.clone() }).await {
         Ok(_) => to_panel(),
-        Err(failure) => panel::with_failure(server, format!("Cannot {verb} {id}"), failure).await,
+        Err(failure) => show::with_failure(app, format!("Cannot {verb} {id}"), failure).await,
     }
 }
 
 /// `POST /-/schedules/run`. How the call went is its last result on the panel, good or bad.
-pub(crate) async fn run(State(server): State<Client>, sent: Sent) -> Response {
+pub(crate) async fn run(State(app): State<Shared>, sent: Sent) -> Response {
     let id = match sent {
         Ok(Form(Target { id })) => id,
         Err(rejection) => return wrong_form(&rejection),
     };
-    let (task_server, task_id) = (server.clone(), id.clone());
+    let (task_server, task_id) = (app.server.clone(), id.clone());
     // A task of its own: the call shall not be given up because a browser no longer waits.
     let call =
         tokio::spawn(
@@ -65,7 +65,7 @@ pub(crate) async fn run(State(server): State<Client>, sent: Sent) -> Response {
         Ok(Ok(Err(error))) => Failure::from(error),
         Ok(Err(error)) => Failure::internal(format!("the call was lost: {error}")),
     };
-    panel::with_failure(&server, format!("Cannot run {id}"), failure).await
+    show::with_failure(&app, format!("Cannot run {id}"), failure).await
 }
 
 /// Back to the panel by `GET`, so that reloading it sends nothing again.

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 
-const TEXT: &str = include_str!("../assets/style.css");
+const TEXT: &str = include_str!("style.css");
 
 /// The beginning of the text's digest: another text has another one.
 static ETAG: LazyLock<String> = LazyLock::new(|| {
@@ -15,7 +15,7 @@ static ETAG: LazyLock<String> = LazyLock::new(|| {
     format!("\"{start}\"")
 });
 
-/// `GET /-/style.css`.
+/// `GET /panel/-/style.css`.
 pub(crate) async fn show(headers: HeaderMap) -> Response {
     // Asked for with every refresh of the panel, which is cheap; kept without asking it could outlive the next version.
     let caching = [(header::ETAG, ETAG.as_str()), (header::CACHE_CONTROL, "no-cache")];

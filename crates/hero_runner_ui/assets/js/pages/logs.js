@@ -1,0 +1,5 @@
+// Several sessions' logs at once.
+
+import { mountLogs } from '../logview.js';
+
+export const mount = mountLogs;

@@ -1,0 +1,5 @@
+// One session: its log, as it comes.
+
+import { mountLogs } from '../logview.js';
+
+export const mount = mountLogs;
