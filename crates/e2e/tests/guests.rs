@@ -37,7 +37,7 @@ fn every_guest_is_registered_by_its_name() {
     let components = |module: &&e2e::Value| module["kind"] == "component";
     let components: Vec<&str> =
         modules.iter().filter(components).map(|module| module["name"].as_str().unwrap()).collect();
-    assert_eq!(components, ["http_hello", "scenario"]);
+    assert_eq!(components, ["http_hello", "launch_component", "scenario"]);
 }
 
 #[test]

@@ -73,9 +73,12 @@ fn a_template_that_is_killed_under_load_loses_no_session_that_had_not_begun() {
 #[test]
 fn a_session_of_a_killed_template_ends_with_it() {
     let server = Server::start();
-    let victim = create(&server, reader("parent"))["pid"].as_u64().unwrap() as u32;
+    let spec = json!({ "name": "parent", "module": "faulty_reader", "warm": "stdin", "args": ["say", "here", "all"] });
+    let victim = create(&server, spec)["pid"].as_u64().unwrap() as u32;
     let id = server.session(json!({ "template": "parent", "stdin_open": true }));
-    let pid = eventually("it runs", || server.info(&id)["child_pid"].as_u64()) as u32;
+    // Before its worker has taken it, another worker would run it.
+    server.until_line(&id, "here");
+    let pid = server.worker(&id);
     signal_to(victim, Signal::SIGKILL);
     let kind = server.wait(&id)["outcome"]["kind"].clone();
     assert!(kind == "worker_lost" || kind == "killed", "{kind}");
