@@ -24,6 +24,7 @@ pub mod samples;
 pub mod schedule;
 pub mod service;
 pub mod session;
+pub mod size;
 pub mod stats;
 pub mod template;
 

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::session::{SessionInfo, StartKind};
+pub(crate) use api::size::{bytes, kib};
 use api::{Outcome, SessionState};
 
 /// Milliseconds since the Unix epoch.
@@ -47,26 +48,6 @@ pub(crate) fn span(micros: u64) -> String {
         3_600_000_000..86_400_000_000 => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
         86_400_000_000.. => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
     }
-}
-
-/// A size: `512 B`, `1.2 MiB`.
-pub(crate) fn bytes(size: u64) -> String {
-    let mut value = size as f64;
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        // So that 1023.97 KiB are not shown as 1024.0 KiB.
-        if value < 1023.95 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    if unit == "B" { format!("{size} B") } else { format!("{value:.1} {unit}") }
-}
-
-/// A size in KiB, as the API counts memory.
-pub(crate) fn kib(size: u64) -> String {
-    bytes(size.saturating_mul(1024))
 }
 
 /// A module as a request named it, a digest cut to what tells it apart.
@@ -154,15 +135,6 @@ mod tests {
         ];
         for (micros, text) in table {
             assert_eq!(span(micros), text);
-        }
-    }
-
-    #[test]
-    fn sizes() {
-        for (size, text) in
-            [(0, "0 B"), (512, "512 B"), (1024, "1.0 KiB"), (1_258_291, "1.2 MiB"), (1_048_575, "1.0 MiB")]
-        {
-            assert_eq!(bytes(size), text);
         }
     }
 

@@ -2,30 +2,11 @@
 
 use api::module::{ArtifactState, ModuleKind};
 use api::session::{EngineKind, RunMode, SessionInfo, StartKind};
+pub(crate) use api::size::{bytes, kib};
 use api::{Outcome, SessionState};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::span;
-
-/// A size: `512 B`, `1.2 MiB`.
-pub(crate) fn bytes(size: u64) -> String {
-    let mut value = size as f64;
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        // So that 1023.97 KiB are not shown as 1024.0 KiB.
-        if value < 1023.95 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    if unit == "B" { format!("{size} B") } else { format!("{value:.1} {unit}") }
-}
-
-/// A size in KiB, as the API counts memory.
-pub(crate) fn kib(size: u64) -> String {
-    bytes(size.saturating_mul(1024))
-}
 
 /// A length of time in milliseconds.
 pub(crate) fn millis(ms: u64) -> String {
