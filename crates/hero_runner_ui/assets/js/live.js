@@ -97,7 +97,8 @@ function take(text) {
 export function morph(old, next) {
   Idiomorph.morph(old, next, {
     morphStyle: 'outerHTML',
-    ignoreActiveValue: true,
+    // The library then leaves all of the focused element alone, which is right for a field, and wrong for a button.
+    ignoreActiveValue: document.activeElement?.matches('input, textarea, select') ?? false,
     restoreFocus: true,
     callbacks: {
       beforeNodeMorphed(node, to) {

@@ -103,8 +103,8 @@ async function upload(list, file, wanted) {
     if (kind) {
       const event = (word, data) => {
         stage.textContent = STAGES[word] ?? word;
-        if ((word === 'deployed' || word === 'unchanged') && data?.name)
-          named(`/services/${encodeURIComponent(data.name)}`, data.name);
+        const name = data?.service?.name;
+        if (name) named(`/services/${encodeURIComponent(name)}`, name);
       };
       await postWithToken('/upload', file, { 'content-type': kind, accept: 'text/event-stream' }, { sent, event });
     } else {

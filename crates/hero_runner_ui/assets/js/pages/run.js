@@ -48,6 +48,10 @@ function share() {
   const { module, template, script } = params;
   place.hidden = !module && !template && !script;
   if (place.hidden) return;
+  // A field that loses the focus says that it changed: what somebody is about to press must not be made anew under the pointer.
+  const same = JSON.stringify(params);
+  if (place.dataset.of === same) return;
+  place.dataset.of = same;
   const command = asCommand(params);
   const block = (title, text, note) => [
     h('h3', {}, title),
