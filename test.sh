@@ -48,6 +48,8 @@ say "tests of what the load generator and the command line share"
 say "tests of the dashboard's scripts"
 have node || apt_install "node, which runs the tests of the dashboard's scripts" nodejs
 node --test crates/hero_runner_ui/tests/js/*.test.mjs
+say "tests in a browser"
+scripts/in_browser.sh
 say "documentation tests"
 cargo test --quiet --workspace --doc
 if cargo deny --version >/dev/null 2>&1; then

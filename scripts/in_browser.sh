@@ -11,4 +11,4 @@ done
 need_browser
 cd "$ROOT"
 if (($#)); then exec node "$@"; fi
-exec node --test crates/hero_runner_ui/tests/browser/*.test.mjs
+exec node --test --test-reporter=spec crates/hero_runner_ui/tests/browser/*.test.mjs

@@ -11,7 +11,7 @@ mod interpreters;
 mod jobs;
 mod logs;
 mod memory;
-mod places;
+pub(crate) mod places;
 mod processes;
 mod rivals;
 mod rounds;

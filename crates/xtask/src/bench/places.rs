@@ -8,7 +8,8 @@ fn folder(variable: &str, otherwise: PathBuf) -> PathBuf {
     std::env::var_os(variable).map_or(otherwise, PathBuf::from)
 }
 
-fn repository() -> PathBuf {
+/// The folder of the repository.
+pub(crate) fn repository() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 

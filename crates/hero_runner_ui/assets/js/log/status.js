@@ -71,9 +71,9 @@ export class Status {
 
   show() {
     const { view } = this;
-    const { size } = view.store;
+    const { size, lines } = view.store;
     const shown = view.lens.length;
-    const parts = [`${grouped(size)} ${size === 1 ? 'line' : 'lines'}`];
+    const parts = [`${grouped(lines)} ${lines === 1 ? 'line' : 'lines'}`];
     if (shown !== size) parts.push(`${grouped(shown)} shown`);
     if (this.rate >= 1) parts.push(`${grouped(this.rate)} lines/s`);
     if (this.skipped > 0) parts.push(`sampled: ${grouped(this.skipped)} skipped`);

@@ -35,6 +35,8 @@ export class LineStore {
     /** The absolute number of the first entry. */
     this.base = 0;
     this.chars = 0;
+    /** How many of them a guest has printed; the others are about the log. */
+    this.lines = 0;
     /** @type {Map<number, {seq: number, key: number}>} the first line of each session that is still here */
     this.first = new Map();
   }
@@ -67,6 +69,7 @@ export class LineStore {
     if (fresh.length === 0) return this.end;
     for (const entry of fresh) {
       this.chars += entry.text.length;
+      if (entry.kind !== SYSTEM) this.lines += 1;
       if (!this.first.has(entry.session)) this.first.set(entry.session, { seq: entry.seq, key: entry.key });
     }
     const place = this.placeAfter(fresh[0].key);
@@ -91,6 +94,7 @@ export class LineStore {
     if (older.length === 0) return false;
     for (const entry of older) {
       this.chars += entry.text.length;
+      if (entry.kind !== SYSTEM) this.lines += 1;
       const first = this.first.get(entry.session);
       if (!first || entry.seq < first.seq) this.first.set(entry.session, { seq: entry.seq, key: entry.key });
     }
@@ -123,7 +127,10 @@ export class LineStore {
     while (this.size > this.maxLines || (this.chars > this.maxChars && this.size > 1)) {
       const gone = this.entries[this.head];
       this.chars -= gone.text.length;
-      if (gone.kind !== SYSTEM) this.first.set(gone.session, { seq: gone.seq + 1, key: gone.key });
+      if (gone.kind !== SYSTEM) {
+        this.lines -= 1;
+        this.first.set(gone.session, { seq: gone.seq + 1, key: gone.key });
+      }
       this.entries[this.head] = undefined;
       this.head += 1;
       this.base += 1;
