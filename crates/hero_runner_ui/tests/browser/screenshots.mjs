@@ -13,17 +13,15 @@ const [folder, docs] = process.argv.slice(2);
 if (!folder) throw new Error('screenshots.mjs FOLDER [FOLDER OF THE DOCUMENTATION]');
 
 const LOOKS = ['light', 'dark'].flatMap((theme) => [1280, 360].map((width) => ({ theme, width })));
-/** What the documentation shows, by its look. */
+/** What the documentation shows, in which theme, and how much of its height. */
 const ILLUSTRATIONS = {
-  sessions: 'light',
-  session: 'light',
-  'run-script': 'dark',
-  services: 'light',
-  logs: 'dark',
-  stats: 'light',
+  sessions: ['light', 600],
+  session: ['light', 860],
+  'run-script': ['dark', 820],
+  services: ['light', 720],
+  logs: ['dark', 680],
+  stats: ['light', 760],
 };
-/** As wide as a page of documentation shows it. */
-const SMALL = { width: 1040, height: 680 };
 const SCRIPT = `// Each order of the day, and what they come to.
 const orders = [['paper', 12.5], ['ink', 48], ['pens', 7.25]];
 let total = 0;
@@ -72,7 +70,14 @@ const STEPS = {
     await page.locator('.try-result .hljs-attr').first().waitFor();
   },
   async session({ page }) {
+    await page.locator('.log-text').nth(10).waitFor();
+  },
+  async failed({ page }) {
+    await page.locator('.log-state-failed').waitFor();
     await page.locator('.log-text').first().waitFor();
+  },
+  async run({ page }) {
+    await page.locator('#share h2').waitFor();
   },
   async logs({ page }) {
     await page.locator('.log-text').nth(8).waitFor();
@@ -95,10 +100,13 @@ async function shoot(browser, world, { theme, width }, pages, illustrate) {
         path: join(folder, `${name}-${theme}-${width}.png`),
         fullPage: !(await page.$('dialog[open]')),
       });
-      if (illustrate && width === 1280 && ILLUSTRATIONS[name] === theme) {
-        await page.setViewportSize(SMALL);
-        await page.screenshot({ path: join(docs, `${name}.png`) });
-        await page.setViewportSize({ width, height });
+      const [wanted, high] = ILLUSTRATIONS[name] ?? [];
+      if (illustrate && width === 1280 && wanted === theme) {
+        await page.screenshot({
+          path: join(docs, `${name}.png`),
+          fullPage: true,
+          clip: { x: 0, y: 0, width, height: high },
+        });
       }
     }
   } finally {
@@ -135,9 +143,11 @@ try {
     confirm: '/services',
     tried: '/docs/stats',
   };
-  const busy = live(world, ending.signal);
   const { stats, ...others } = pages;
-  for (const look of LOOKS) await shoot(browser, world, look, others, Boolean(docs));
+  const [first, ...rest] = LOOKS;
+  await shoot(browser, world, first, others, Boolean(docs));
+  const busy = live(world, ending.signal);
+  for (const look of rest) await shoot(browser, world, look, others, Boolean(docs));
   await until(
     'there is a minute to draw',
     async () => (await world.call('stats_history')).samples.length > 60,
@@ -151,7 +161,7 @@ try {
   for (const { theme, width } of LOOKS) {
     const visitor = await Visitor.arrive(browser, world, { theme, width });
     await visitor.open('/services');
-    await world.stop('server');
+    await world.stop('server', 'SIGKILL');
     await visitor.page.locator('#outage').waitFor();
     await visitor.page.screenshot({ path: join(folder, `outage-${theme}-${width}.png`) });
     await visitor.page.goto(`${world.address}/sessions`);

@@ -27,10 +27,8 @@ function fields() {
   return found;
 }
 
-/** Only what belongs to the choice is shown. */
+/** A list of hosts is only asked for where there is to be one; what else belongs to a choice, the style sheet knows. */
 function choose() {
-  const { what } = fields();
-  for (const part of form.querySelectorAll('[data-what]')) part.hidden = part.dataset.what !== what;
   const hosts = form.elements.hosts?.closest('label');
   if (hosts) hosts.hidden = form.elements.net.value !== 'list';
 }

@@ -101,12 +101,13 @@ class Chart {
         padding: [10, 8, 0, 0],
         cursor: { y: false, points: { size: 6 } },
         legend: { show: false },
-        scales: { x: { time: true }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+        scales: { x: { time: true }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 4] } },
         axes: [
           {
             ...axis,
             size: 26,
-            values: (_, times) => times.map((time) => clock(time * 1000).slice(0, 5 + 3 * (seconds <= 300))),
+            values: (_, times) =>
+              times.map((time) => clock(time * 1000).slice(0, times.at(-1) - times[0] < 300 ? 8 : 5)),
           },
           { ...axis, size: 62, gap: 6, values: (_, values) => values.map((value) => this.what.words(value)) },
         ],
@@ -141,7 +142,9 @@ class Chart {
     this.plot.setData(data, false);
     const now = Date.now() / 1000;
     this.plot.batch(() => {
-      this.plot.setScale('x', { min: now - seconds, max: now });
+      // A server that is younger than what was asked for fills the width, from a minute on.
+      const first = Math.min(data[0][0] ?? now, now - 60);
+      this.plot.setScale('x', { min: Math.max(now - seconds, first), max: now });
       const high = Math.max(
         0,
         ...data
@@ -149,7 +152,7 @@ class Chart {
           .flat()
           .map((value) => value ?? 0),
       );
-      this.plot.setScale('y', { min: 0, max: high > 0 ? high * 1.1 : 1 });
+      this.plot.setScale('y', { min: 0, max: high > 0 ? high * 1.1 : 4 });
     });
     this.caption();
   }
@@ -239,9 +242,6 @@ export function mount() {
   }
   if (begun || charts.size === 0) return;
   begun = true;
-  document.head.append(
-    h('link', { rel: 'stylesheet', href: new URL('../../vendor/uPlot.min.css', import.meta.url).href }),
-  );
   ranges();
   document.addEventListener('hero:theme', () => {
     for (const chart of charts.values()) chart.build();
