@@ -29,7 +29,13 @@ impl Running {
         let child = Self(Some(program(dir).args(arguments).spawn().expect("the program can be run")));
         let socket = dir.join("hero_runner/ui.sock");
         let begun = Instant::now();
-        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        // The kernel takes connections from the moment on that the socket is bound; an answer comes when all is ready.
+        let answers = || -> std::io::Result<usize> {
+            let mut stream = std::os::unix::net::UnixStream::connect(&socket)?;
+            stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+            stream.read(&mut [0; 16])
+        };
+        while answers().is_err() {
             assert!(begun.elapsed() < Duration::from_secs(10), "{} never came", socket.display());
             std::thread::sleep(Duration::from_millis(10));
         }
