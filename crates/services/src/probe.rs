@@ -42,10 +42,17 @@ pub(crate) fn get(path: &str) -> http::Result<http::Request<Empty<Bytes>>> {
 
 async fn status(socket: &Path, path: &str) -> Result<u16, String> {
     let stream = UnixStream::connect(socket).await.map_err(|error| error.to_string())?;
+    ask(stream, get(path).map_err(|error| error.to_string())?).await
+}
+
+/// The status that a request on this connection is answered with; the connection ends with it.
+///
+/// # Errors
+/// Why there is no answer.
+pub(crate) async fn ask(stream: UnixStream, request: http::Request<Empty<Bytes>>) -> Result<u16, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
-    let request = get(path).map_err(|error| error.to_string())?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         Ok(response.status().as_u16())

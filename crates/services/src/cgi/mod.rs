@@ -142,7 +142,7 @@ pub(crate) async fn try_out(
     inner: &Arc<Inner>,
     declaration: &Declaration,
     request: Request<Body>,
-) -> Result<StatusCode, String> {
+) -> Result<u16, String> {
     let rest = request.uri().path().to_owned();
     let prefix = declaration.spec.prefix.trim_matches('/').to_owned();
     let call = Call { request, prefix, rest, peer: None, https: false };
@@ -154,7 +154,7 @@ pub(crate) async fn try_out(
         begin(inner, start, Bytes::new(), permit).await.map_err(|error| error.to_string())?;
     let mut stdout = pipe::Receiver::from_owned_fd(stdout).map_err(|error| error.to_string())?;
     match read_head(&mut stdout, &mut BytesMut::new()).await.map_err(|error| error.to_string())? {
-        Ok(Some(head)) => Ok(head.status),
+        Ok(Some(head)) => Ok(head.status.as_u16()),
         Ok(None) => {
             let outcome = running.session.ended().await;
             running.over = true;
