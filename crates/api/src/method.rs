@@ -73,6 +73,8 @@ methods! {
         session::SessionList => session::SessionPage, [];
     SessionGetMethod = "session_get", "Shows one session.",
         session::SessionRef => session::SessionInfo, [SessionNotFound];
+    SessionRequestMethod = "session_request", "Shows what session_start was asked for, to run the same again, as long as the server keeps it in memory.",
+        session::SessionRef => session::SessionStart, [SessionNotFound, InvalidState];
     SessionLogsMethod = "session_logs", "Reads lines of a session's log; waits for them when asked to.",
         log::SessionLogs => log::LogPage, [SessionNotFound];
     SessionResultMethod = "session_result", "Shows how a session ended and what it printed; null while it runs.",

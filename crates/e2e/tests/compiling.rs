@@ -1,5 +1,7 @@
 //! Compiling in the background.
 
+use std::process::{Child, Command};
+
 use e2e::{Server, Setup, Value, census, eventually, json};
 
 fn artifact(server: &Server, name: &str) -> Value {
@@ -84,6 +86,38 @@ fn a_compile_that_wants_too_much_memory_has_failed_and_sessions_run_on_interpret
     let _ = server.run(json!({ "module": "hello" }));
     eventually("compiling fails", || (artifact(&server, "hello")["state"] == "failed").then_some(()));
     assert_eq!(server.run(json!({ "module": "hello" }))["stdout"], "hello, world\n");
+}
+
+/// Processes that want the processor all the time, but less than anybody else but a process of the idle class.
+struct Busy(Vec<Child>);
+
+impl Busy {
+    fn machine() -> Self {
+        let spin = || Command::new("nice").args(["-n", "19", "sh", "-c", "while :; do :; done"]).spawn();
+        let each = 16 * std::thread::available_parallelism().map_or(1, usize::from);
+        Self((0..each).map(|_| spin().expect("nice(1) and sh(1) are there")).collect())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn a_module_is_compiled_also_where_the_machine_is_never_idle() {
+    let server = Setup::new().compiling().start();
+    let busy = Busy::machine();
+    let _ = server.session(json!({ "module": "relay" }));
+    eventually("the compile process goes on as one like others", || {
+        server.tree().iter().any(|process| census::title(process.pid).ends_with(" normal")).then_some(())
+    });
+    drop(busy);
+    let _ = server.until_compiled("relay");
 }
 
 #[test]

@@ -246,11 +246,6 @@ pub trait Engine {
     /// that of the preparation. `None` when none was.
     fn run_prepared(&mut self, run: &Run<'_>, stdio: &mut dyn Stdio) -> Option<Ending>;
 
-    /// Whether a module can run before it is compiled, so that nobody waits for that.
-    fn interprets(&self) -> bool {
-        true
-    }
-
     /// Compiles a module for this machine.
     ///
     /// # Errors

@@ -168,10 +168,6 @@ impl Engine for Wasmtime {
         false
     }
 
-    fn interprets(&self) -> bool {
-        false
-    }
-
     fn keeps_files(&self) -> bool {
         // Code and memory are mapped from the artifact in each instance.
         true

@@ -129,6 +129,7 @@ impl Core for Whole {
             SessionStopAllMethod(core, params) => core.session_stop_all(params).await;
             SessionListMethod(core, params) => core.session_list(params).await;
             SessionGetMethod(core, params) => core.session_get(&params.session_id).await;
+            SessionRequestMethod(core, params) => core.session_request(&params.session_id).await;
             SessionLogsMethod(core, params) => core.session_logs(params).await;
             SessionResultMethod(core, params) => core.session_result(&params.session_id).await;
             SessionWaitMethod(core, params) => core.session_wait(params).await;

@@ -8,11 +8,9 @@ pub mod accept;
 pub mod app;
 pub mod assets;
 pub mod door;
-pub mod lock;
 pub mod panel;
 pub mod routes;
 pub mod serve;
-pub mod socket;
 
 mod html;
 mod pages;

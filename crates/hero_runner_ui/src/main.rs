@@ -13,8 +13,8 @@ use client::Client;
 use hero_runner_ui::app::App;
 use hero_runner_ui::assets::Assets;
 use hero_runner_ui::door::port::Port;
-use hero_runner_ui::lock::Lock;
-use hero_runner_ui::{NAME, serve, socket};
+use hero_runner_ui::{NAME, serve};
+use listen::Lock;
 use tokio::net::UnixListener;
 
 /// The dashboard of hero_runner, for a browser.
@@ -88,8 +88,10 @@ fn run(args: Args) -> Result<()> {
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     let socket = absolute(args.socket.unwrap_or_else(|| paths::ui_socket(&paths::process_env)));
     let server = absolute(args.server_socket.unwrap_or_else(|| paths::rpc_socket(&paths::process_env)));
-    let lock = Lock::take(&socket)?;
-    let bound = socket::bind(&socket, &lock)?;
+    listen::check_dir(socket.parent().context("the path of the socket names no folder")?)?;
+    // `ui.lock`; the server's own in this folder is `lock`. It is what allows to replace a socket that is left over.
+    let lock = Lock::take(&socket.with_extension("lock"), NAME)?;
+    let (listener, file) = listen::bind(&socket)?;
     let valid = Duration::try_from_secs_f64(args.token_hours * 3600.0).context("--token-hours")?;
     let port = args.listen.and_then(|address| match Port::open(address, &args.host, valid, &socket) {
         Ok(port) => {
@@ -106,17 +108,17 @@ fn run(args: Args) -> Result<()> {
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the runtime cannot be built")?;
-    // The socket's file goes when `bound` does, while the lock is still held.
+    // The socket's file goes while the lock is still held.
     let served = runtime.block_on(async {
         let assets = args.assets.map_or_else(Assets::embedded, Assets::of_folder);
         let address = port.as_ref().map(|port| port.address.clone());
         let app = App { server: Client::new(&server), assets, address };
-        let private = UnixListener::from_std(bound.listener).context("the socket cannot be polled")?;
+        let private = UnixListener::from_std(listener).context("the socket cannot be polled")?;
         tracing::info!(socket = %socket.display(), server = %server.display(), version = api::VERSION, "ready");
         serve::until_told_to_stop(Arc::new(app), private, port).await
     });
     runtime.shutdown_background();
-    drop(bound.file);
+    drop(file);
     drop(lock);
     served
 }

@@ -40,7 +40,7 @@ pub fn main<E: Engine + Default>(program: &Program) -> ExitCode {
         "usage: {name} --version
        {name} --zygote PARENT_PID [--outgoing]
        {name} --fork-floor
-       {name} --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB PARENT_PID"
+       {name} --compile MODULE ARTIFACT CPU_SECONDS MEMORY_MB PARENT_PID idle|low|normal"
     );
     let result = match args.get(1..).unwrap_or_default() {
         ["--version"] => {
@@ -51,10 +51,11 @@ pub fn main<E: Engine + Default>(program: &Program) -> ExitCode {
             let network = if rest.is_empty() { Network::Given } else { program.outgoing };
             parent.parse().map_err(|_| usage).and_then(|parent| zygote::<E>(program, parent, network))
         }
-        ["--compile", module, artifact, seconds, megabytes, parent] => {
+        ["--compile", module, artifact, seconds, megabytes, parent, priority] => {
             match [seconds, megabytes, parent].map(|number| number.parse::<u32>()) {
                 [Ok(seconds), Ok(megabytes), Ok(parent)] => {
-                    compile::<E>(Path::new(module), Path::new(artifact), [seconds, megabytes, parent])
+                    let limits = [seconds, megabytes, parent];
+                    compile::<E>(Path::new(module), Path::new(artifact), limits, priority)
                 }
                 _ => Err(usage),
             }
@@ -217,7 +218,12 @@ fn fork_floor<E: Engine + Default>(program: &Program) -> Result<(), String> {
     Ok(())
 }
 
-fn compile<E: Engine + Default>(module: &Path, artifact: &Path, limits: [u32; 3]) -> Result<(), String> {
+fn compile<E: Engine + Default>(
+    module: &Path,
+    artifact: &Path,
+    limits: [u32; 3],
+    priority: &str,
+) -> Result<(), String> {
     let [seconds, megabytes, parent] = limits;
     let text = |error: std::io::Error| error.to_string();
     sys::child::die_with_parent(parent as i32).map_err(text)?;
@@ -226,7 +232,11 @@ fn compile<E: Engine + Default>(module: &Path, artifact: &Path, limits: [u32; 3]
     sys::child::no_new_privileges().map_err(text)?;
     let engine = E::default();
     // Sessions that run now matter more than those that would run faster later; but somebody may wait for this one.
-    if engine.interprets() { sys::sched::run_when_idle() } else { sys::sched::run_after_others() }
-        .map_err(text)?;
+    match priority {
+        "idle" => sys::sched::run_when_idle().map_err(text)?,
+        "low" => sys::sched::run_after_others().map_err(text)?,
+        "normal" => {}
+        other => return Err(format!("there is no priority {other:?}")),
+    }
     engine.compile(module, artifact).map_err(|error| error.to_string())
 }

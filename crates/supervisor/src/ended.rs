@@ -9,7 +9,7 @@ use crate::core::{Core, Shared};
 use crate::pool::SessionNo;
 use crate::session::{Session, lock, now_ms};
 
-/// How many ended sessions stay in memory with their newest lines, and how many bytes of these. Twice as many may
+/// How many ended sessions stay in memory with their newest lines, and how many bytes of these and their requests. Twice as many may
 /// gather before some are let go.
 const KEEP_ENDED: usize = 512;
 const KEEP_ENDED_BYTES: usize = 16 << 20;
@@ -48,7 +48,8 @@ impl Shared {
         }
         self.record(session);
         session.changed.send_replace(());
-        let bytes = lock(&session.log).ring.bytes();
+        let request = session.request.get().map_or(0, |text| text.len());
+        let bytes = lock(&session.log).ring.bytes() + request;
         core.ended.push_back((session.no, bytes));
         core.ended_bytes += bytes;
         core.live -= 1;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use api::session::{EngineKind, Millis, SessionInfo};
@@ -89,6 +89,8 @@ pub(crate) struct Session {
     pub(crate) repeat: Mutex<Option<Repeat>>,
     /// When it was asked for, until it is handed to a worker.
     pub(crate) asked: Mutex<Option<Instant>>,
+    /// What was asked for, as JSON, where it is kept.
+    pub(crate) request: OnceLock<Box<str>>,
     /// It is a process of a service.
     pub(crate) resident: bool,
     /// Whose pool has it.
@@ -118,6 +120,7 @@ impl Session {
                 limit: output_limit,
             }),
             asked: Mutex::new(Some(waiting.began)),
+            request: OnceLock::new(),
             resident: waiting.resident,
             waiting: Mutex::new(Some(waiting)),
             pidfd: Mutex::new(None),

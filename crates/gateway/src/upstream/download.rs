@@ -16,6 +16,8 @@ use crate::body::Error;
 pub(crate) struct Download {
     body: Incoming,
     link: Option<(Box<Link>, Arc<Shelf>)>,
+    /// Why it ends too early, until that is told.
+    broken: Option<Error>,
 }
 
 impl Download {
@@ -23,7 +25,7 @@ impl Download {
     pub(crate) fn new(reply: Reply) -> Response<Self> {
         let Reply { response, link, shelf } = reply;
         response.map(|body| {
-            let mut download = Self { body, link: Some((link, shelf)) };
+            let mut download = Self { body, link: Some((link, shelf)), broken: None };
             if download.body.is_end_stream() {
                 // Nobody polls a body that has nothing.
                 download.finish(&mut Context::from_waker(std::task::Waker::noop()));
@@ -67,6 +69,9 @@ impl HttpBody for Download {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let mut frame = this.poll_body(cx);
         if frame.is_pending()
             && let Some((link, _)) = &mut this.link
@@ -75,11 +80,18 @@ impl HttpBody for Download {
             let _ = link.poll(cx);
             frame = this.poll_body(cx);
         }
+        if let Poll::Ready(Some(Err(error))) = frame {
+            // An error would throw away what the client's connection has not written yet, perhaps the head; it writes when it
+            // has to wait.
+            this.broken = Some(error.into());
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         frame.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.broken.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

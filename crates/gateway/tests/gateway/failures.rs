@@ -53,6 +53,29 @@ async fn an_upstream_that_dies_in_its_body_leaves_an_incomplete_message() {
 }
 
 #[tokio::test]
+async fn what_an_upstream_sent_before_it_died_arrives() {
+    for (sent, whole) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", ""),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", "hello"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ""),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "5\r\nhello\r\n"),
+    ] {
+        let (stage, address) = Stage::new().await;
+        let bed = Bed::before(address).await;
+        let mut client = bed.connect().await;
+        client.send(get("/api")).await;
+        let mut upstream = stage.accept().await;
+        upstream.head().await.unwrap();
+        // All of it and the end in one.
+        upstream.send(sent).await;
+        drop(upstream);
+        assert_eq!(client.head().await.unwrap().status(), 200, "{sent:?}");
+        assert_eq!(client.exactly(whole.len()).await.unwrap(), whole.as_bytes());
+        assert!(client.is_closed().await, "and there is no last chunk: {sent:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_cancels_its_request() {
     let (stage, address) = Stage::new().await;
     let bed = Bed::new().await;

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::ErrorCode;
-use api::method::SessionStartMethod;
-use api::session::{DirGrant, SessionStart};
+use api::method::{SessionRequestMethod, SessionStartMethod};
+use api::session::{DirGrant, SessionRef, SessionStart};
+use client::Client;
 use program::Program;
 use serde_json::json;
 
@@ -37,7 +38,7 @@ when it is not a terminal, or with -i.";
 pub(crate) struct Args {
     /// A registered name, a digest (sha256:…), a .wasm file, a package, or a script; all that follows it are arguments for the program
     // One list, so that the program's own flags are not taken for ours.
-    #[arg(required_unless_present_any = ["template", "module"], trailing_var_arg = true, num_args = 1..)]
+    #[arg(required_unless_present_any = ["template", "module", "again"], trailing_var_arg = true, num_args = 1..)]
     #[arg(value_name = "PROGRAM [ARGS]")]
     program: Vec<String>,
     /// The file is a script for this runtime
@@ -52,6 +53,12 @@ pub(crate) struct Args {
     #[arg(conflicts_with_all = ["memory", "label", "detach", "interactive", "engine", "invoke", "wait_ready"])]
     #[arg(conflicts_with_all = ["ready_line", "ready_export", "ready_timeout", "retries", "fallback"])]
     module: Option<String>,
+    /// Run once more what this session was asked for, while the server knows it: its environment, folders and permissions too
+    #[arg(long, value_name = "SESSION")]
+    #[arg(conflicts_with_all = ["program", "runtime", "template", "module", "env", "dir", "net", "working_dir"])]
+    #[arg(conflicts_with_all = ["timeout", "memory", "label", "engine", "invoke", "ready_line", "ready_export"])]
+    #[arg(conflicts_with_all = ["ready_timeout", "retries", "fallback"])]
+    again: Option<String>,
     /// Set a variable, or pass on the one that is set here
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = grant::variable)]
     env: Vec<(String, String)>,
@@ -90,34 +97,16 @@ pub(crate) async fn run(context: &Context, mut args: Args) -> anyhow::Result<u8>
     if let Some(name) = args.module {
         return service::run(context, &name, signals).await;
     }
-    let (detach, wait_ready) = (args.detach, args.conditions.wait_ready);
-    let (repeats, invokes) = (args.conditions.repeats(), args.conditions.invokes());
-    let mut words = args.program.into_iter();
-    let program = match args.template {
-        Some(template) => Program::Template(template),
-        None => {
-            let word = words.next().unwrap_or_default();
-            tokio::select! {
-                program = Program::find(&context.client, &word, args.runtime.as_deref()) => program?,
-                signal = signals.next() => return Ok(exit::by_signal(signal)),
-            }
-        }
+    let (detach, wait_ready, interactive) = (args.detach, args.conditions.wait_ready, args.interactive);
+    let found = tokio::select! {
+        found = find(&context.client, args) => found?,
+        signal = signals.next() => return Ok(exit::by_signal(signal)),
     };
-    let forward =
-        !(detach || wait_ready || repeats) && program.reads_input() && stdin::is_wanted(args.interactive);
-    let request = SessionStart {
-        args: words.collect(),
-        env_vars: args.env.into_iter().collect::<BTreeMap<_, _>>(),
-        working_dir: args.working_dir,
-        stdin_open: forward,
-        dirs: args.dir,
-        timeout_ms: args.timeout.map(millis),
-        memory_limit_mb: args.memory,
-        labels: args.label.into_iter().collect(),
-        permissions: grant::permissions(args.net),
-        ..SessionStart::default()
-    };
-    let request = args.conditions.put_into(request, &context.client).await?;
+    let (program, request) = found;
+    let repeats = request.retries.is_some() || request.fallback.is_some();
+    let invokes = request.invoke.is_some();
+    let forward = !(detach || wait_ready || repeats) && request.stdin_open && stdin::is_wanted(interactive);
+    let request = SessionStart { stdin_open: forward, ..request };
     let started = match start(context, &program, &request, &mut signals).await? {
         Start::Done(started) => started,
         Start::Left(code) => return Ok(code),
@@ -143,6 +132,34 @@ pub(crate) async fn run(context: &Context, mut args: Args) -> anyhow::Result<u8>
         package::explain(context, package, request.dirs.len());
     }
     code
+}
+
+/// What is to be run, and what it is to be given. It is `stdin_open` where our standard input can be the program's.
+async fn find(client: &Client, args: Args) -> anyhow::Result<(Program, SessionStart)> {
+    if let Some(session_id) = args.again {
+        let mut asked = client.call::<SessionRequestMethod>(SessionRef { session_id }).await?;
+        asked.ready = asked.ready.or_else(|| args.conditions.ready());
+        return Ok((Program::Asked, asked));
+    }
+    let mut words = args.program.into_iter();
+    let program = match args.template {
+        Some(template) => Program::Template(template),
+        None => Program::find(client, &words.next().unwrap_or_default(), args.runtime.as_deref()).await?,
+    };
+    let request = SessionStart {
+        args: words.collect(),
+        env_vars: args.env.into_iter().collect::<BTreeMap<_, _>>(),
+        working_dir: args.working_dir,
+        stdin_open: program.reads_input(),
+        dirs: args.dir,
+        timeout_ms: args.timeout.map(millis),
+        memory_limit_mb: args.memory,
+        labels: args.label.into_iter().collect(),
+        permissions: grant::permissions(args.net),
+        ..SessionStart::default()
+    };
+    let request = args.conditions.put_into(request, client).await?;
+    Ok((program, request))
 }
 
 struct Started {

@@ -1,5 +1,7 @@
 // A session's request as words for a shell: the same run, for a colleague or a script.
 
+import { dirText } from './request.js';
+
 /**
  * One word of a POSIX shell. A word of plain characters needs no quotes; in single quotes only the single quote is special.
  * @param {string} word
@@ -39,7 +41,7 @@ export function asCommand(params) {
   for (const [name, value] of Object.entries(take('env_vars') ?? {})) flag('-e', `${name}=${value}`);
   for (const [name, value] of Object.entries(take('labels') ?? {})) flag('--label', `${name}=${value}`);
   for (const dir of take('dirs') ?? []) {
-    flag('--dir', `${dir.host}${dir.guest ? `::${dir.guest}` : ''}${dir.mode === 'read-write' ? ':rw' : ''}`);
+    flag('--dir', dirText(dir));
   }
   const net = take('permissions')?.net;
   if (net === true) flag('--net', 'any');

@@ -1,4 +1,4 @@
-// What the form of the Run page asks for, as `session_start` wants it. Pure but for reading the fields.
+// What the form of the Run page asks for, as `session_start` wants it, and back.
 
 import { RpcError } from './rpc_error.js';
 
@@ -31,6 +31,10 @@ export function dirOf(line) {
   if (!host.startsWith('/')) refuse(`Folders: "${host}" is not an absolute path`);
   return { host, ...(guest ? { guest } : {}), ...(mode === 'rw' ? { mode: 'read-write' } : {}) };
 }
+
+/** The same the other way round. @param {{host: string, guest?: string, mode?: string}} dir */
+export const dirText = (dir) =>
+  `${dir.host}${dir.guest ? `::${dir.guest}` : ''}${dir.mode === 'read-write' ? ':rw' : ''}`;
 
 /**
  * @param {Record<string, string|boolean>} fields by name; of radio buttons the chosen one
@@ -92,4 +96,54 @@ export function requestOf(fields) {
   put('fallback', text('fallback'));
   put('forward_logs', fields.forward_logs === true);
   return params;
+}
+
+/** Fields that are named as what they stand for. */
+const SAME =
+  'module template script runtime script_name stdin stdin_open timeout_ms memory_limit_mb output_limit_bytes working_dir engine invoke fallback forward_logs';
+
+/**
+ * The form for a request: the fields that are not as they are in an empty one.
+ * @param {Record<string, any>} params
+ * @returns {Record<string, string|number|boolean>}
+ */
+export function fieldsOf(params) {
+  const fields = {};
+  const put = (name, value) => {
+    if (value !== undefined && value !== null && value !== false && value !== '') fields[name] = value;
+  };
+  const pairs = (object) => Object.entries(object ?? {}).map(([name, value]) => `${name}=${value}`);
+  put('what', ['script', 'template'].find((what) => (params[what] ?? null) !== null) ?? 'module');
+  for (const name of SAME.split(' ')) put(name, params[name]);
+  put('args', params.args?.join('\n'));
+  put('env_vars', pairs(params.env_vars).join('\n'));
+  put('labels', pairs(params.labels).join('\n'));
+  put('dirs', params.dirs?.map(dirText).join('\n'));
+  const { net, exec } = params.permissions ?? {};
+  put('net', Array.isArray(net) ? net.length > 0 && 'list' : net === true && 'any');
+  put('hosts', Array.isArray(net) && net.join('\n'));
+  put('exec', exec);
+  put('invoke_args', params.invoke_args?.length && JSON.stringify(params.invoke_args));
+  put('ready_line', params.ready?.line);
+  put('ready_export', params.ready?.export);
+  put('retries_max', params.retries?.max);
+  put('retries_on', params.retries?.on);
+  return fields;
+}
+
+/**
+ * What a form cannot say, such as an argument of two lines, stays as it was where nobody has changed what the form shows of it.
+ * @param {Record<string, any>} params what the form says now
+ * @param {Record<string, any>} [original] what it was filled from
+ */
+export function completed(params, original) {
+  if (!original) return params;
+  const shown = requestOf(fieldsOf(original));
+  const whole = { ...params };
+  for (const [name, value] of Object.entries(original)) {
+    const same = JSON.stringify(params[name]) === JSON.stringify(shown[name]);
+    if (same && value !== null && value !== false) whole[name] = value;
+  }
+  if (params.stdin) delete whole.stdin_base64;
+  return whole;
 }

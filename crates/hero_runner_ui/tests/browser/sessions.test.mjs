@@ -7,7 +7,7 @@ import { becomes, until } from './harness/until.mjs';
 
 const LONG = { module: 'ticker', args: ['100000', '1000'] };
 
-suite('sessions', { guests: ['hello', 'ticker', 'echo', 'faulty_exit7'] }, (test) => {
+suite('sessions', { guests: ['hello', 'ticker', 'echo', 'environ', 'faulty_exit7'] }, (test) => {
   test('a session is stopped from the list', async ({ world, visitor, page }) => {
     const id = await world.session(LONG);
     await visitor.open('/sessions');
@@ -80,6 +80,43 @@ suite('sessions', { guests: ['hello', 'ticker', 'echo', 'faulty_exit7'] }, (test
     await becomes(() => visitor.lines(), ['tick 1', 'tick 2', 'tick 3']);
     const { sessions } = await world.call('session_list', { label: 'team=core' });
     assert.equal(sessions.length, 2);
+  });
+
+  test('a session is run again with all that it was given, and what its record does not have is said', async ({
+    world,
+    visitor,
+    page,
+  }) => {
+    const params = {
+      module: 'environ',
+      args: ['two\nlines'],
+      env_vars: { COLOUR: 'a=b' },
+      labels: { team: 'again' },
+      dirs: [{ host: world.dir, guest: '/data' }],
+      working_dir: '/data',
+      permissions: { net: ['127.0.0.1:9'] },
+      wait_ms: 30_000,
+    };
+    const id = await world.session(params);
+    await visitor.open(`/run?again=${id}`);
+    await page.locator('details#permissions[open]').waitFor();
+    assert.equal(await page.locator('textarea[name=env_vars]').inputValue(), 'COLOUR=a=b');
+    assert.equal(await page.locator('textarea[name=dirs]').inputValue(), `${world.dir}::/data`);
+    assert.equal(await page.locator('textarea[name=hosts]').inputValue(), '127.0.0.1:9');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.locator('#output .mark.good').waitFor();
+    const { sessions } = await world.call('session_list', { label: 'team=again' });
+    assert.equal(sessions.length, 2);
+    const asked = await Promise.all(
+      sessions.map(({ session_id }) => world.call('session_request', { session_id })),
+    );
+    assert.deepEqual(asked[0], asked[1]);
+    assert.deepEqual(asked[0].args, ['two\nlines']);
+
+    const long = await world.session({ module: 'echo', stdin: 'x'.repeat(70_000), wait_ms: 30_000 });
+    await visitor.open(`/run?again=${long}`);
+    await page.locator('#again', { hasText: 'is not kept' }).waitFor();
+    assert.equal(await page.locator('input[name=module]').inputValue(), 'echo');
   });
 
   test('filters, the back button and reload keep the place', async ({ world, visitor, page }) => {

@@ -25,6 +25,12 @@ impl SessionHandle {
         Self { shared: Arc::clone(shared), session }
     }
 
+    /// Keeps what was asked for, for whoever wants the same again.
+    pub(super) fn keep(&self, request: Box<str>) {
+        // There is one request for a session.
+        let _ = self.session.request.set(request);
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> &str {

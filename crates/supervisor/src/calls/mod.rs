@@ -7,6 +7,7 @@ mod list;
 mod logs;
 mod modules;
 mod plan;
+mod request;
 mod result;
 mod specification;
 mod start;

@@ -11,6 +11,7 @@ use api::session::{
 use api::{Outcome, SessionState};
 
 use super::launch::Order;
+use super::request::kept;
 use super::specification::{PAGES_PER_MB, granted, invalid};
 use super::{SessionHandle, Wiring};
 use crate::pool::Event;
@@ -25,8 +26,12 @@ impl Supervisor {
     /// # Errors
     /// When the request is wrong, the module or template unknown or unfit, the queue full, or the server draining.
     pub async fn session_start(&self, request: SessionStart) -> Result<SessionStarted> {
-        let wait_ms = request.wait_ms;
-        let session_id = self.session_start_wired(request, Wiring::default()).await?.id().to_owned();
+        let (wait_ms, kept) = (request.wait_ms, kept(&request));
+        let started = self.session_start_wired(request, Wiring::default()).await?;
+        if let Some(text) = kept {
+            started.keep(text);
+        }
+        let session_id = started.id().to_owned();
         let result = match wait_ms {
             None => None,
             Some(_) => {

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::session::EngineKind;
 use tokio::io::AsyncReadExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::core::Shared;
+use crate::proc::cpu_us;
 
 /// Why nothing was compiled.
 pub(super) struct Failure {
@@ -17,40 +18,84 @@ pub(super) struct Failure {
     pub(super) passing: bool,
 }
 
-/// Runs the compile process to its end.
+/// How often it is looked whether a process that runs only on an idle machine comes on.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Compiles a module into a file, within the time that the settings allow.
+///
+/// What nobody waits for runs when nothing else wants the processor. On a machine that is never idle that would be never, and
+/// sessions would go on interpreting, which costs more than it saves: then it is begun again as a process like others.
 pub(super) async fn run(
     shared: &Shared,
     engine: EngineKind,
     module: &Path,
     artifact: &Path,
 ) -> Result<(), Failure> {
-    let passing = |why: String| Failure { why, passing: true };
+    let limit = shared.config.compile_timeout;
+    let compiled = async {
+        let first = if engine == EngineKind::Wasmedge { "idle" } else { "low" };
+        let mut child = start(shared, engine, [module, artifact], first)?;
+        if first == "idle" && is_starved(&mut child).await {
+            tracing::info!(module = %module.display(), "the machine is never idle: compiling goes on beside the sessions");
+            child.kill().await.map_err(|error| passing(error.to_string()))?;
+            child = start(shared, engine, [module, artifact], "normal")?;
+        }
+        finish(child).await
+    };
+    match tokio::time::timeout(limit, compiled).await {
+        Ok(result) => result,
+        Err(_) => Err(passing(format!("compiling took more than {} s", limit.as_secs()))),
+    }
+}
+
+fn passing(why: String) -> Failure {
+    Failure { why, passing: true }
+}
+
+fn start(shared: &Shared, engine: EngineKind, files: [&Path; 2], priority: &str) -> Result<Child, Failure> {
     let program = shared.program(engine).map_err(|error| passing(error.message))?;
-    let limit: Duration = shared.config.compile_timeout;
-    let mut child = Command::new(program)
+    let (limit, megabytes) = (shared.config.compile_timeout, shared.config.compile_memory_mb);
+    Command::new(program)
         .arg("--compile")
-        .args([module, artifact])
-        .args([limit.as_secs().max(1).to_string(), shared.config.compile_memory_mb.to_string()])
-        .arg(std::process::id().to_string())
+        .args(files)
+        .args([limit.as_secs().max(1).to_string(), megabytes.to_string(), std::process::id().to_string()])
+        .arg(priority)
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| passing(format!("cannot run {}: {error}", program.display())))?;
-    let mut said = Vec::new();
-    let ended = async {
-        if let Some(stderr) = child.stderr.take() {
-            // Enough to say why; the rest is read and dropped when the process is.
-            let _ = stderr.take(4096).read_to_end(&mut said).await;
+        .map_err(|error| passing(format!("cannot run {}: {error}", program.display())))
+}
+
+/// Waits for the end of a process, or until it gets too little of the processor.
+async fn is_starved(child: &mut Child) -> bool {
+    let began = Instant::now();
+    loop {
+        if tokio::time::timeout(LOOK, child.wait()).await.is_ok() {
+            return false;
         }
-        child.wait().await
-    };
-    let status = match tokio::time::timeout(limit, ended).await {
-        Ok(status) => status.map_err(|error| passing(error.to_string()))?,
-        Err(_) => return Err(passing(format!("compiling took more than {} s", limit.as_secs()))),
-    };
+        let used = child.id().and_then(cpu_us).map(Duration::from_micros);
+        if used.is_some_and(|used| too_little(used, began.elapsed())) {
+            return true;
+        }
+    }
+}
+
+/// Less than a quarter of one processor. What is thrown away by beginning again is then less than a third of what was waited for.
+fn too_little(used: Duration, waited: Duration) -> bool {
+    used < waited / 4
+}
+
+/// Waits for the end of a process, and says what became of it.
+async fn finish(mut child: Child) -> Result<(), Failure> {
+    let mut said = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        // Enough to say why; the rest is read and dropped when the process is.
+        let _ = stderr.take(4096).read_to_end(&mut said).await;
+    }
+    let status = child.wait().await.map_err(|error| passing(error.to_string()))?;
     if status.success() {
         return Ok(());
     }
@@ -58,4 +103,19 @@ pub(super) async fn run(
     let said = said.lines().last().unwrap_or_default();
     let why = format!("the compile process ended with {status}: {said}");
     Err(Failure { why, passing: status.code().is_none() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_hardly_runs_is_starved() {
+        let seconds = Duration::from_secs;
+        assert!(too_little(Duration::from_millis(499), seconds(2)));
+        assert!(!too_little(Duration::from_millis(500), seconds(2)));
+        // What has come far is not thrown away for a moment without the processor.
+        assert!(!too_little(seconds(30), seconds(60)));
+        assert!(too_little(seconds(30), seconds(121)));
+    }
 }

@@ -71,14 +71,17 @@ impl Conditions {
         }
     }
 
-    /// Whether its input would have to be given more than once.
-    pub(super) fn repeats(&self) -> bool {
-        self.retries.is_some() || self.fallback.is_some()
-    }
-
-    /// Whether it ends with a value.
-    pub(super) fn invokes(&self) -> bool {
-        self.invoke.is_some()
+    /// When it is ready, where a flag says anything of it.
+    pub(super) fn ready(&self) -> Option<Ready> {
+        let declared = self.wait_ready
+            || self.ready_line.is_some()
+            || self.ready_export.is_some()
+            || self.ready_timeout.is_some();
+        declared.then(|| Ready {
+            line: self.ready_line.clone(),
+            export: self.ready_export.clone(),
+            timeout_ms: self.ready_timeout.map(millis),
+        })
     }
 
     /// The request with them in it; a fallback that is a file is uploaded where the server does not have it.
@@ -87,10 +90,7 @@ impl Conditions {
         request: SessionStart,
         client: &Client,
     ) -> anyhow::Result<SessionStart> {
-        let declared = self.wait_ready
-            || self.ready_line.is_some()
-            || self.ready_export.is_some()
-            || self.ready_timeout.is_some();
+        let ready = self.ready();
         let retries = self.retries.map(|max| {
             let on = match self.retry_on {
                 On::Transient => RetryOn::Transient,
@@ -108,11 +108,7 @@ impl Conditions {
                 Engine::Wasmtime => EngineKind::Wasmtime,
             }),
             invoke: self.invoke,
-            ready: declared.then(|| Ready {
-                line: self.ready_line,
-                export: self.ready_export,
-                timeout_ms: self.ready_timeout.map(millis),
-            }),
+            ready,
             retries,
             fallback,
             ..request

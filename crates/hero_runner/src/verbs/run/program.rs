@@ -23,6 +23,8 @@ pub(super) enum Program {
     Template(String),
     Script(Script),
     Package(Box<Package>),
+    /// All of it stands in the request.
+    Asked,
 }
 
 impl Program {
@@ -71,6 +73,8 @@ impl Program {
         match self {
             Self::Module(_) | Self::Template(_) => true,
             Self::Script(script) => script.reads_input,
+            // The request says so.
+            Self::Asked => false,
             Self::Package(package) => package::reads_input(package),
         }
     }
@@ -93,6 +97,7 @@ impl Program {
             }
             Self::Package(package) => package::put_into(package, request, client, upload).await?,
             Self::Template(name) => SessionStart { template: Some(name.clone()), ..request },
+            Self::Asked => request,
             Self::Script(script) => SessionStart {
                 script: Some(script.source.clone()),
                 script_name: Some(script.name.clone()),
@@ -128,7 +133,7 @@ impl Program {
                     error.into()
                 }
             }
-            Self::Module(_) | Self::Template(_) | Self::Package(_) => error.into(),
+            Self::Module(_) | Self::Template(_) | Self::Package(_) | Self::Asked => error.into(),
         }
     }
 }

@@ -8,13 +8,15 @@ import { languageOf } from '../highlight.js';
 import { viewIn } from '../logview.js';
 import { isSuccess, outcomeInWords } from '../outcome.js';
 import { asCommand, asCurl } from '../quote.js';
-import { requestOf } from '../request.js';
+import { completed, fieldsOf, requestOf } from '../request.js';
 import { rpc } from '../rpc.js';
 import { span } from '../time.js';
 import { failed } from '../toast.js';
 
 /** @type {HTMLFormElement} */
 let form;
+/** What the session was asked for that is run again. */
+let original;
 
 function fields() {
   const found = {};
@@ -25,6 +27,27 @@ function fields() {
     } else found[field.name] = field.type === 'checkbox' ? field.checked : field.value;
   }
   return found;
+}
+
+const wanted = () => completed(requestOf(fields()), original);
+
+/** Fills the form with what a session was asked for, as far as the server still knows it. @param {string} id */
+async function again(id, changed) {
+  try {
+    original = await rpc('session_request', { session_id: id });
+  } catch (error) {
+    const note = document.getElementById('again');
+    note.textContent = `What its record does not have is left empty: ${error.message}.`;
+    note.hidden = false;
+    return;
+  }
+  for (const [name, value] of Object.entries(fieldsOf(original))) {
+    const field = form.elements[name];
+    if (field.type === 'checkbox') field.checked = value;
+    else field.value = value;
+    field.closest?.('details')?.setAttribute('open', '');
+  }
+  changed();
 }
 
 /** A list of hosts is only asked for where there is to be one; what else belongs to a choice, the style sheet knows. */
@@ -38,7 +61,7 @@ function share() {
   if (!place) return;
   let params;
   try {
-    params = requestOf(fields());
+    params = wanted();
   } catch {
     place.hidden = true;
     return;
@@ -167,7 +190,7 @@ function inputFor(id) {
 function run() {
   return busy(form, async () => {
     try {
-      const params = requestOf(fields());
+      const params = wanted();
       const { session_id: id } = await rpc('session_start', params);
       show(id, params.module ?? params.template ?? params.runtime ?? 'script', params.stdin_open === true);
     } catch (error) {
@@ -180,11 +203,12 @@ export function mount() {
   const found = document.getElementById('run');
   if (!found || found === form) return;
   form = found;
+  original = undefined;
   document.getElementById('output').hidden = true;
   const area = form.elements.script;
   let editor;
   if (area) {
-    if (area.value === '') area.value = kept('draft', '');
+    if (area.value === '' && !form.dataset.again) area.value = kept('draft', '');
     const changed = () => {
       keep('draft', area.value);
       share();
@@ -212,6 +236,11 @@ export function mount() {
     },
     true,
   );
-  choose();
-  share();
+  const changed = () => {
+    choose();
+    share();
+    editor?.recolour();
+  };
+  changed();
+  if (form.dataset.again) again(form.dataset.again, changed);
 }
