@@ -24,7 +24,7 @@ fn what_was_asked_for_can_be_asked_for_again() {
     let server = Server::start();
     let asked = json!({
         "module": "environ", "args": ["one", "two\nlines", ""], "env_vars": { "SECRET": "a=b" }, "stdin_open": false,
-        "labels": { "team": "core" }, "timeout_ms": 20_000, "memory_limit_mb": 32, "ready": { "line": "cwd /data" },
+        "labels": { "team": "core" }, "timeout_ms": 20_000, "memory_limit_mb": 32, "ready": { "line": "cwd /" },
         "dirs": [{ "host": server.dir(), "guest": "/data", "mode": "read" }], "working_dir": "/data",
     });
     let mut waited = asked.clone();
@@ -34,7 +34,7 @@ fn what_was_asked_for_can_be_asked_for_again() {
     assert_eq!(kept, asked, "without how long somebody waited");
     let second = server.run(kept);
     assert_eq!(second["stdout"], first["result"]["stdout"]);
-    assert!(second["stdout"].as_str().unwrap().contains("SECRET=a=b\ncwd /data\n"), "{second:#}");
+    assert!(second["stdout"].as_str().unwrap().contains("PWD=/data\nSECRET=a=b\n"), "{second:#}");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn what_is_not_kept_says_so() {
     let message = refused(&server, service["instances"][0]["session_id"].as_str().unwrap());
     assert!(message.contains("is not kept"), "{message}");
 
-    let long = server.session(json!({ "module": "echo", "stdin": "x".repeat(70_000) }));
+    let long = server.session(json!({ "module": "hello", "stdin": "x".repeat(70_000) }));
     assert!(refused(&server, &long).contains("64 KiB"));
     let many = server.session(json!({ "module": "hello", "args": vec!["y".repeat(1000); 70] }));
     assert!(refused(&server, &many).contains("64 KiB"));

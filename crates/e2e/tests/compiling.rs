@@ -112,12 +112,12 @@ impl Drop for Busy {
 fn a_module_is_compiled_also_where_the_machine_is_never_idle() {
     let server = Setup::new().compiling().start();
     let busy = Busy::machine();
-    let _ = server.session(json!({ "module": "relay" }));
+    let _ = server.session(json!({ "module": "hello" }));
     eventually("the compile process goes on as one like others", || {
         server.tree().iter().any(|process| census::title(process.pid).ends_with(" normal")).then_some(())
     });
     drop(busy);
-    let _ = server.until_compiled("relay");
+    let _ = server.until_compiled("hello");
 }
 
 #[test]

@@ -41,6 +41,8 @@ async function again(id, changed) {
     note.hidden = false;
     return;
   }
+  // The record tells limits that were not asked for.
+  for (const field of form.querySelectorAll('input:not([type=radio], [type=checkbox]), textarea')) field.value = '';
   for (const [name, value] of Object.entries(fieldsOf(original))) {
     const field = form.elements[name];
     if (field.type === 'checkbox') field.checked = value;
