@@ -79,9 +79,10 @@ fn drive(peers: &mut [impl Peer], calls: usize) -> Result<Vec<Sample>> {
 
 /// Adds both sides with each number of connections. The floor's process is given back to be kept.
 pub(crate) fn add<'a>(rounds: &mut Rounds<'a>, bench: &'a Bench, server: &Server) -> Result<Floor> {
-    let started = server.call("session_start", &json!({ "module": "greet" }))?;
+    // One that runs: the record of one that has ended would leave memory after some rounds, for the disk.
+    let started = server.call("session_start", &json!({ "module": "echo", "stdin_open": true }))?;
     let named = json!({ "session_id": started["session_id"] });
-    server.call("session_wait", &named)?;
+    server.call("session_wait", &json!({ "session_id": started["session_id"], "for": "ready" }))?;
     let request = rpc::request("session_get", &named);
     let mut rpc = server.rpc()?;
     rpc.exchange(&request)?;
