@@ -10,6 +10,11 @@ cd "$ROOT"
 export HERO_BIN_DIR="$TARGET/test-install/bin"
 export HERO_RUNNER_SERVICES_DIR="$TARGET/test-install/services"
 
+free_gb="$(($(df --output=avail -k "$ROOT" | tail -n 1) >> 20))"
+if [ ! -d "$TARGET/debug" ] && ((free_gb < 9)); then
+  warn "$free_gb GiB of disk are free, and what is built for the tests takes about 8"
+fi
+
 "$ROOT/build.sh"
 HERO_REAL_GUESTS_DIR="$("$ROOT/scripts/fetch_real_guests.sh")"
 export HERO_REAL_GUESTS_DIR
