@@ -35,9 +35,11 @@ pub(crate) fn failed_with_way(shell: Shell, failure: &Failure, back: Option<(&st
             ("The server is older than this program", Some("hero_runner --stop && hero_runner --start"))
         }
     };
-    // The command is the hint.
-    let hint = failure.hint.as_deref().filter(|_| command.is_none());
     let back = back.filter(|_| matches!(failure.kind, Kind::Refused | Kind::Older));
+    // The command is the hint; and of what is not there the server's own tells how a program would list what is, as the link
+    // does for a reader.
+    let listed = back.is_some() && failure.status == StatusCode::NOT_FOUND;
+    let hint = failure.hint.as_deref().filter(|_| command.is_none() && !listed);
     html(failure.status, &Problem { shell, title, reason: &failure.reason, hint, command, back })
 }
 
