@@ -87,5 +87,10 @@ fn state(schedule: &ScheduleInfo) -> &'static str {
 /// What came of a call: its status and how long it took.
 fn result(run: &ScheduleRun) -> String {
     let found = run.status.map_or("no answer".to_owned(), |status| status.to_string());
-    format!("{found} {}", text::span(run.duration_ms.saturating_mul(1000)))
+    // Of what is counted in milliseconds, none is not nothing.
+    let took = match run.duration_ms {
+        0 => "< 1 ms".to_owned(),
+        ms => text::span(ms.saturating_mul(1000)),
+    };
+    format!("{found} {took}")
 }

@@ -44,22 +44,22 @@ mod tests {
 
     #[test]
     fn the_list_shows_the_last_call_and_the_next() {
-        let run = |status: Option<u16>| json!({ "at": 2000, "status": status, "duration_ms": 12, "body_head": "", "error": null });
+        let run = |status: Option<u16>, ms: u64| json!({ "at": 2000, "status": status, "duration_ms": ms, "body_head": "", "error": null });
         let schedules = json!([
             {
                 "id": "hello/tick", "service": "hello", "endpoint": "/tick", "method": "GET", "when": "every 60 s",
-                "paused": false, "running": false, "next_at": 17_000, "last_run": run(Some(200)), "runs": 41, "skipped": 3,
+                "paused": false, "running": false, "next_at": 17_000, "last_run": run(Some(200), 0), "runs": 41, "skipped": 3,
             },
             {
                 "id": "hello/night", "service": "hello", "endpoint": "/n", "method": "GET", "when": "0 3 * * *",
-                "paused": true, "running": true, "next_at": null, "last_run": run(None), "runs": 0, "skipped": 0,
+                "paused": true, "running": true, "next_at": null, "last_run": run(None, 12), "runs": 0, "skipped": 0,
             },
         ]);
         let schedules: Vec<ScheduleInfo> = serde_json::from_value(schedules).unwrap();
         let console = Console { json: false, quiet: false, color: false };
         let expected = "\
 ID           WHEN        STATE            LAST                       NEXT    RUNS  SKIPPED
-hello/tick   every 60 s  active           200 12.0 ms, 3s ago        in 12s  41    3
+hello/tick   every 60 s  active           200 < 1 ms, 3s ago         in 12s  41    3
 hello/night  0 3 * * *   paused, running  no answer 12.0 ms, 3s ago  -       0     0
 ";
         assert_eq!(table(&schedules, 5000).render(&console), expected);
