@@ -34,7 +34,7 @@ pub fn inherited() -> Result<Option<UnixListener>> {
 /// Listens on the inherited socket or on `path`. The lock is what allows to replace a socket that is left over.
 pub fn listen(inherited: Option<UnixListener>, path: &Path, _lock: &Lock) -> Result<Bound> {
     let Some(listener) = inherited else {
-        listen::check_dir(path.parent().context("the path of the socket names no folder")?)?;
+        listen::check_folder(path)?;
         let (listener, file) = listen::bind(path)?;
         return Ok(Bound { listener, file: Some(file) });
     };

@@ -88,7 +88,7 @@ fn run(args: Args) -> Result<()> {
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     let socket = absolute(args.socket.unwrap_or_else(|| paths::ui_socket(&paths::process_env)));
     let server = absolute(args.server_socket.unwrap_or_else(|| paths::rpc_socket(&paths::process_env)));
-    listen::check_dir(socket.parent().context("the path of the socket names no folder")?)?;
+    listen::check_folder(&socket)?;
     // `ui.lock`; the server's own in this folder is `lock`. It is what allows to replace a socket that is left over.
     let lock = Lock::take(&socket.with_extension("lock"), NAME)?;
     let (listener, file) = listen::bind(&socket)?;

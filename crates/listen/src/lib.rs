@@ -5,4 +5,4 @@ mod lock;
 mod socket;
 
 pub use lock::{Error, Lock};
-pub use socket::{SocketFile, bind, check_dir};
+pub use socket::{SocketFile, bind, check_folder};

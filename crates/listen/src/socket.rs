@@ -37,8 +37,10 @@ fn explained(error: io::Error, what: String) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-fn refused(kind: io::ErrorKind, why: String) -> io::Error {
-    io::Error::new(kind, why)
+/// The folder that a socket is to lie in.
+fn folder(socket: &Path) -> io::Result<&Path> {
+    let why = || format!("the path of the socket names no folder: {}", socket.display());
+    socket.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, why()))
 }
 
 /// Listens on a Unix socket at `path` that only this user can connect to, without blocking. It takes the place of a socket that
@@ -49,15 +51,12 @@ fn refused(kind: io::ErrorKind, why: String) -> io::Error {
 pub fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     if !fits_socket_address(path) {
         let why = format!("the path of the socket has more than {SOCKET_PATH_MAX} bytes: {}", path.display());
-        return Err(refused(io::ErrorKind::InvalidInput, why));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
-    let Some(dir) = path.parent() else {
-        let why = format!("the path of the socket names no folder: {}", path.display());
-        return Err(refused(io::ErrorKind::InvalidInput, why));
-    };
+    let dir = folder(path)?;
     if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
         let why = format!("{} is in the way: it is not a socket", path.display());
-        return Err(refused(io::ErrorKind::AlreadyExists, why));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     // Nobody finds it before it listens: it is made under a name of its own, and the rename replaces a stale one. A process id is
     // below 2^22, so this name has at most 7 bytes, as many as `ui.sock`.
@@ -91,31 +90,35 @@ fn make(path: &Path) -> io::Result<UnixListener> {
     Ok(UnixListener::from(socket))
 }
 
-/// Makes the folder, or checks that nobody else could put something into it.
+/// Makes the folder of a socket, or checks that nobody else could put something into it.
 ///
 /// # Errors
 /// When it cannot be made, is a link, belongs to somebody else, or others can write to it.
-pub fn check_dir(dir: &Path) -> io::Result<()> {
+pub fn check_folder(socket: &Path) -> io::Result<()> {
+    let dir = folder(socket)?;
     let shown = dir.display();
     let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| explained(error, format!("cannot make the folder of the socket, {shown}")))?;
     let found = std::fs::symlink_metadata(dir)
         .map_err(|error| explained(error, format!("cannot look at the folder of the socket, {shown}")))?;
+    let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    if !found.is_dir() {
+        return refused(format!("the folder of the socket, {shown}, is a symbolic link or no folder"));
+    }
     let own = rustix::process::geteuid().as_raw();
-    let why = if !found.is_dir() {
-        "is a symbolic link or no folder".to_owned()
-    } else if found.uid() != own {
-        format!("belongs to user {}, not to {own}", found.uid())
-    } else if found.mode() & 0o022 != 0 {
-        let mode = found.mode() & 0o7777;
-        return Err(refused(
-            io::ErrorKind::PermissionDenied,
-            format!("others can write to the folder of the socket, {shown} (mode {mode:04o}): chmod go-w it"),
+    if found.uid() != own {
+        return refused(format!(
+            "the folder of the socket, {shown}, belongs to user {}, not to {own}",
+            found.uid()
         ));
-    } else {
-        return Ok(());
-    };
-    Err(refused(io::ErrorKind::PermissionDenied, format!("the folder of the socket, {shown}, {why}")))
+    }
+    if found.mode() & 0o022 != 0 {
+        let mode = found.mode() & 0o7777;
+        return refused(format!(
+            "others can write to the folder of the socket, {shown} (mode {mode:04o}): chmod go-w it"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

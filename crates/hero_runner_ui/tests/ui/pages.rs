@@ -251,6 +251,8 @@ async fn what_is_not_known_is_not_found_and_says_where_to_look() {
         assert_eq!(seen.status, 404, "{path}");
         assert!(seen.body.contains(&format!("<a href=\"{back}\">")), "{path}: {}", seen.body);
         assert!(!seen.body.contains("_list shows"), "{path}: {}", seen.body);
+        // Where the server was asked, the link is what to do.
+        assert_eq!(seen.body.contains("What to do: "), path == "/docs/x", "{path}: {}", seen.body);
     }
 }
 

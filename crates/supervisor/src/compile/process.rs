@@ -33,14 +33,19 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let limit = shared.config.compile_timeout;
     let compiled = async {
-        let first = if engine == EngineKind::Wasmedge { "idle" } else { "low" };
-        let mut child = start(shared, engine, [module, artifact], first)?;
-        if first == "idle" && is_starved(&mut child).await {
-            tracing::info!(module = %module.display(), "the machine is never idle: compiling goes on beside the sessions");
-            child.kill().await.map_err(|error| passing(error.to_string()))?;
-            child = start(shared, engine, [module, artifact], "normal")?;
+        let files = [module, artifact];
+        if engine != EngineKind::Wasmedge {
+            return finish(&mut start(shared, engine, files, "low")?).await;
         }
-        finish(child).await
+        let mut child = start(shared, engine, files, "idle")?;
+        let pid = child.id();
+        tokio::select! {
+            result = finish(&mut child) => return result,
+            () = starved(pid) => {}
+        }
+        tracing::info!(module = %module.display(), "the machine is never idle: compiling goes on beside the sessions");
+        child.kill().await.map_err(|error| passing(error.to_string()))?;
+        finish(&mut start(shared, engine, files, "normal")?).await
     };
     match tokio::time::timeout(limit, compiled).await {
         Ok(result) => result,
@@ -69,16 +74,14 @@ fn start(shared: &Shared, engine: EngineKind, files: [&Path; 2], priority: &str)
         .map_err(|error| passing(format!("cannot run {}: {error}", program.display())))
 }
 
-/// Waits for the end of a process, or until it gets too little of the processor.
-async fn is_starved(child: &mut Child) -> bool {
+/// Waits until a process gets too little of the processor.
+async fn starved(pid: Option<u32>) {
     let began = Instant::now();
     loop {
-        if tokio::time::timeout(LOOK, child.wait()).await.is_ok() {
-            return false;
-        }
-        let used = child.id().and_then(cpu_us).map(Duration::from_micros);
+        tokio::time::sleep(LOOK).await;
+        let used = pid.and_then(cpu_us).map(Duration::from_micros);
         if used.is_some_and(|used| too_little(used, began.elapsed())) {
-            return true;
+            return;
         }
     }
 }
@@ -89,7 +92,7 @@ fn too_little(used: Duration, waited: Duration) -> bool {
 }
 
 /// Waits for the end of a process, and says what became of it.
-async fn finish(mut child: Child) -> Result<(), Failure> {
+async fn finish(child: &mut Child) -> Result<(), Failure> {
     let mut said = Vec::new();
     if let Some(stderr) = child.stderr.take() {
         // Enough to say why; the rest is read and dropped when the process is.
